@@ -1,0 +1,159 @@
+"""What to do. Imperative; carried out by the engine through the switch, after the state is saved.
+
+Ids of legs, bridges and playbacks are made here by us, so that a command repeated after a crash is
+a conflict and never a second call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLeg(Command):
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndicateRinging(Command):
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayPrompts(Command):
+    """Play prompts (names of files under `sounds/`), one after the other, as one playback."""
+
+    leg: str
+    playback: str
+    prompts: tuple[str, ...]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlayback(Command):
+    playback: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartMusic(Command):
+    leg: str
+    music: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopMusic(Command):
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingAgent(Command):
+    """Ring a phone for a contact; the new leg gets our id and enters our hands when answered."""
+
+    leg: str
+    contact: str
+    agent: str
+    phone: str
+    queue: str
+    ani: str
+    dnis: str
+    language: str
+    ring_seconds: int
+    arrived_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectLegs(Command):
+    """Join a caller's and an agent's leg in a new bridge of ours."""
+
+    bridge: str
+    caller: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyBridge(Command):
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp(Command):
+    """`cause` is a Q.850 cause: 16 normal, 17 busy, 34 no circuit, 1 unassigned number."""
+
+    leg: str
+    cause: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SendOutside(Command):
+    """Give the leg to the dialplan's context for outside numbers."""
+
+    leg: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagLeg(Command):
+    """Write contact, arrival and queue as channel variables: the floor can be rebuilt from them."""
+
+    leg: str
+    contact: str
+    queue: str
+    arrived_at: float
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPin(Command):
+    """Slow (scrypt): answered by PinChecked."""
+
+    leg: str
+    agent: str
+    pin: str = field(repr=False)
+    pin_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer(Command):
+    """One timer per id: starting it again moves its deadline (`due_at`, seconds since the epoch)."""
+
+    timer: str
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer(Command):
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFallbackMember(Command):
+    """Keep the fallback queues' members in step: `present` in the queues, `paused` while not free."""
+
+    phone: str
+    agent: str
+    queues: tuple[str, ...]
+    present: bool
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakeFromFallback(Command):
+    """Bring a caller whom the fallback queue holds back into our hands, variables kept."""
+
+    leg: str
+    name: str  # Asterisk's channel name
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Command):
+    """The answer to a Request: one line for the person who asked, `code` for machines."""
+
+    request: str
+    ok: bool
+    text: str
+    code: str = ""

@@ -1,0 +1,80 @@
+"""What is remembered. Nouns; written exactly once, drained to PostgreSQL, folded into reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    ANSWERED = "answered"  # talked with an agent
+    ABANDONED = "abandoned"  # hung up while waiting
+    SHORT_ABANDONED = "short_abandoned"  # the same, under the queue's threshold
+    CLOSED = "closed"  # outside opening hours
+    FULL = "full"  # the queue was full
+    MAX_WAIT = "max_wait"  # waited the longest allowed
+    OVERFLOWED = "overflowed"  # sent to the outside number
+    UNKNOWN_NUMBER = "unknown_number"  # nobody serves the dialled number
+    LOST = "lost"  # cut off by our side: Asterisk ended under the call
+    LEFT = "left"  # taken out of our hands (an operator, a dialplan)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ContactStep(Record):
+    """One line of a contact's time line: arrived, greeted, queued, offered, …; `detail` for people."""
+
+    contact: str
+    step: str
+    queue: str = ""
+    agent: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactClosed(Record):
+    """The whole of a contact, written once when it ends. Times 0.0 where that never happened.
+
+    `wait_seconds` is from joining the queue to the connect or the end; `talk_seconds` from the
+    connect to the end.
+    """
+
+    contact: str
+    ani: str
+    dnis: str
+    service: str
+    queue: str
+    language: str
+    outcome: Outcome
+    agent: str
+    arrived_at: float
+    queued_at: float
+    connected_at: float
+    wait_seconds: float
+    talk_seconds: float
+    offers: int
+    ended_by: str  # "caller", "agent", "centre", "switch"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState(Record):
+    """An agent's state as it was from `since` until `at` (when it changed)."""
+
+    agent: str
+    presence: str
+    reason: str
+    activity: str
+    phone: str
+    contact: str
+    queue: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class NightSwitched(Record):
+    closed: bool
+    by: str
