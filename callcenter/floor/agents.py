@@ -34,8 +34,11 @@ class Agent:
     contact: str = ""  # offered, talking, or the one the wrap-up is for
     queue: str = ""  # of that contact
     since: float = 0.0  # when presence, reason or activity last changed
+    leg: str = ""  # our leg to the phone: ringing, talking, or being hung up
     idle_since: float = 0.0  # the end of the last contact, or the moment of becoming ready
+    offered_at: float = 0.0  # the last offer
     calls_taken: int = 0  # since log-in
+    logout_when_free: bool = False  # asked to log out during a contact
     removed: bool = False  # no longer published: leaves when free
     pin_failures: int = 0
     locked_until: float = 0.0

@@ -12,6 +12,7 @@ class ContactState(StrEnum):
     OFFERED = "offered"  # in the queue, and an agent's phone rings
     TALKING = "talking"
     LEAVING = "leaving"  # hears a last message, then is hung up or sent outside
+    ENDING = "ending"  # recorded; his leg is being hung up
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class Contact:
     bridge: str = ""
     connected_at: float = 0.0
     offers: int = 0
+    music: bool = False  # hears music
     playback: str = ""  # the playback that the next step waits for
     playbacks: int = 0  # to number them
     leaving_as: str = ""  # the outcome, while LEAVING
-    in_fallback: bool = False  # the fallback queue holds him; we are fetching him back

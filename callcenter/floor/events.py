@@ -139,6 +139,7 @@ class SwitchSurveyed(Event):
     legs: tuple[SeenLeg, ...]
     bridges: tuple[str, ...]  # ids of the bridges of ours
     node: str = ""
+    started_at: float = 0.0  # when that Asterisk started: whoever arrived before was cut off by us
 
 
 @dataclass(frozen=True, slots=True)

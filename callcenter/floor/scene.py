@@ -1,0 +1,135 @@
+"""All that is on the floor at this moment, and what the event at hand has led to so far.
+
+The machines (contacts, agents, sessions, survey) are functions over a scene; the scene itself decides
+nothing. It keeps the indexes: which leg belongs to what, which agent sits at which phone, who is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from callcenter.floor.agents import Activity, Agent, Presence
+from callcenter.floor.commands import Command, SetFallbackMember, StartTimer, StopTimer
+from callcenter.floor.contacts import Contact
+from callcenter.floor.plan import ANY_NUMBER, FloorPlan, ServicePlan
+from callcenter.floor.queues import Queue
+from callcenter.floor.records import Record
+from callcenter.floor.sessions import Session
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one event led to: do these, remember those, and save what changed."""
+
+    commands: list[Command] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    contacts: set[str] = field(default_factory=set)  # ids that changed or are gone
+    agents: set[str] = field(default_factory=set)
+    meta: dict[str, str] = field(default_factory=dict)
+    oddities: list[str] = field(default_factory=list)  # moves no table has: for the log
+
+
+class Scene:
+    def __init__(self, plan: FloorPlan) -> None:
+        self.contacts: dict[str, Contact] = {}
+        self.agents: dict[str, Agent] = {}
+        self.queues: dict[str, Queue] = {}
+        self.sessions: dict[str, Session] = {}  # by leg
+        self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
+        self.playbacks: dict[str, str] = {}  # playback -> leg it is for
+        self.seats: dict[str, str] = {}  # phone -> agent logged in there
+        self.timers: set[str] = set()
+        self.busy_phones: frozenset[str] = frozenset()
+        self.night = False
+        self.people_version = 0
+        self.connected = True  # to Asterisk; nothing is offered while it is not
+        self.outcome = Outcome()
+        self.freed: dict[str, None] = {}  # agents to find a caller for, in order
+        self.unsettled: dict[str, None] = {}  # queues to look at, in order
+        self.plan = plan
+        self.take_plan(plan)
+
+    def take_plan(self, plan: FloorPlan) -> None:
+        """Go on under `plan`. A queue that is no longer in it stays until its last caller is gone."""
+        self.plan = plan
+        self._services = {number: s for s in plan.services.values() for number in s.numbers}
+        used = {c.queue for c in self.contacts.values()}
+        for name in [n for n in self.queues if n not in plan.queues and n not in used]:
+            del self.queues[name]
+        for name, queue_plan in plan.queues.items():
+            fresh = Queue(queue_plan)
+            if (old := self.queues.get(name)) is not None:
+                fresh.waiting = old.waiting
+            self.queues[name] = fresh
+        for agent in self.agents.values():
+            self.file(agent)
+        self.unsettled.update(dict.fromkeys(self.queues))
+
+    def service_for(self, dnis: str) -> ServicePlan | None:
+        return self._services.get(dnis) or self._services.get(ANY_NUMBER)
+
+    def do(self, command: Command) -> None:
+        self.outcome.commands.append(command)
+
+    def note(self, record: Record) -> None:
+        self.outcome.records.append(record)
+
+    def start(self, timer: str, due_at: float) -> None:
+        self.timers.add(timer)
+        self.outcome.commands.append(StartTimer(timer, due_at))
+
+    def stop(self, timer: str) -> None:
+        if timer in self.timers:
+            self.timers.discard(timer)
+            self.outcome.commands.append(StopTimer(timer))
+
+    def is_free(self, agent: Agent) -> bool:
+        """Ready, idle, and no leg of ours (one being hung up included) on the phone."""
+        return agent.presence is Presence.READY and agent.activity is Activity.IDLE and not agent.leg
+
+    def file(self, agent: Agent) -> None:
+        """Put the agent into the free lists of his queues, or take him out."""
+        queues = self.queues
+        if self.is_free(agent):
+            for name in agent.queues:
+                if (queue := queues.get(name)) is not None:
+                    queue.add_free(agent)
+            self.freed[agent.number] = None
+        else:
+            for name in agent.queues:
+                if (queue := queues.get(name)) is not None:
+                    queue.remove_free(agent.number)
+            self.freed.pop(agent.number, None)
+        self.outcome.agents.add(agent.number)
+
+    def tell_fallback(self, agent: Agent) -> None:
+        """Keep the fallback queue's members in step with presence."""
+        if agent.phone:
+            self.do(
+                SetFallbackMember(
+                    phone=agent.phone,
+                    agent=agent.number,
+                    queues=agent.queues,
+                    present=agent.presence is not Presence.LOGGED_OUT,
+                    paused=agent.presence is not Presence.READY,
+                )
+            )
+
+    def restore(
+        self, contacts: Mapping[str, Contact], agents: Mapping[str, Agent], timers: Mapping[str, float]
+    ) -> None:
+        """Take over what a snapshot says; a survey of Asterisk must follow before anything is offered."""
+        self.connected = False
+        self.contacts = dict(contacts)
+        self.agents = dict(agents)
+        self.timers = set(timers)
+        for contact in self.contacts.values():
+            if contact.playback:
+                self.playbacks[contact.playback] = contact.id
+        for agent in self.agents.values():
+            if agent.phone and agent.presence is not Presence.LOGGED_OUT:
+                self.seats[agent.phone] = agent.number
+            if agent.leg:
+                self.agent_legs[agent.leg] = agent.number
+            self.file(agent)
