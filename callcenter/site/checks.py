@@ -1,0 +1,218 @@
+"""What the sections of a site say of one another: unknown names, overlaps, codes that shadow codes.
+
+Works on a site of which parts may be unreadable (None), so that all faults are told in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from rapidfuzz import process
+
+from callcenter.floor.plan import ANY_NUMBER
+from callcenter.site.model import Site, Trunk
+from callcenter.site.numbers import expand
+from callcenter.site.places import Path as KeyPath
+
+Fault = tuple[KeyPath, str]
+
+
+def cross_check(site: Site, raw: Mapping[str, Any], folder: Path) -> list[Fault]:
+    """Every fault between the sections of `site`; `raw` is the file as read, `folder` where it lies."""
+    return [
+        *_names_given_twice(site, raw),
+        *_references(site, raw),
+        *_numbers(site),
+        *_phones(site),
+        *_codes(site),
+        *_emergency(site),
+        *_trunk_addresses(site),
+        *_ports(site),
+        *_folders(site, folder),
+    ]
+
+
+def _named(raw: Mapping[str, Any], section: str) -> list[str]:
+    """The names of an array's elements as the file has them, also of elements with faults."""
+    elements = raw.get(section, [])
+    if not isinstance(elements, list):
+        return []
+    return [str(element.get("name", "")) for element in elements if isinstance(element, dict)]
+
+
+def _names_given_twice(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    for section in ("trunks", "queues"):
+        names = _named(raw, section)
+        for index, name in enumerate(names):
+            if name and name in names[:index]:
+                yield (
+                    (section, index, "name"),
+                    f'"{name}" is already the name of {section}[{names.index(name) + 1}]',
+                )
+    services: dict[str, int] = {}
+    for index, number in _present(site.numbers):
+        if not number.service:
+            continue
+        if number.service in services:
+            where = f"numbers[{services[number.service] + 1}]"
+            yield (
+                ("numbers", index, "service"),
+                f'"{number.service}" is already the service of {where}: list all its numbers there',
+            )
+        services.setdefault(number.service, index)
+
+
+def _references(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    queues, trunks = _named(raw, "queues"), _named(raw, "trunks")
+    hours, languages = list(site.hours), list(site.site.languages)
+    music = ["default", *site.music]
+    for index, number in _present(site.numbers):
+        yield from _known(("numbers", index, "queue"), number.queue, queues, "queue")
+        if number.hours:
+            yield from _known(("numbers", index, "hours"), number.hours, hours, "hours")
+        if number.language:
+            yield from _known(("numbers", index, "language"), number.language, languages, "language")
+    for index, phones in _present(site.phones):
+        if phones.language:
+            yield from _known(("phones", index, "language"), phones.language, languages, "language")
+    for index, queue in _present(site.queues):
+        if queue.music:
+            yield from _known(("queues", index, "music"), queue.music, music, "music")
+        yield from _known(("queues", index, "ringing_music"), queue.ringing_music, music, "music")
+        if queue.overflow_number and not trunks:
+            yield (
+                ("queues", index, "overflow_number"),
+                "no outside number can be reached without a [[trunks]]",
+            )
+    for name in site.emergency.trunks:
+        yield from _known(("emergency", "trunks"), name, trunks, "trunk")
+
+
+def _known(at: KeyPath, name: str, names: list[str], what: str) -> Iterator[Fault]:
+    if name in names:
+        return
+    best = process.extractOne(name, names, score_cutoff=60)
+    hint = f'did you mean "{best[0]}"?' if best else f"known: {', '.join(names) or 'none'}"
+    yield at, f'there is no {what} "{name}"; {hint}'
+
+
+def _numbers(site: Site) -> Iterator[Fault]:
+    owners: dict[str, int] = {}
+    for index, entry in _present(site.numbers):
+        for number in entry.number:
+            if number in owners:
+                what = "any other number" if number == ANY_NUMBER else f"number {number}"
+                yield (
+                    ("numbers", index, "number"),
+                    f"{what} is already given to numbers[{owners[number] + 1}]",
+                )
+            owners.setdefault(number, index)
+
+
+def _phones(site: Site) -> Iterator[Fault]:
+    owners: dict[str, int] = {}
+    for index, phones in _present(site.phones):
+        taken: dict[int, list[str]] = {}
+        for name in phones.names:
+            if name in owners:
+                taken.setdefault(owners[name], []).append(name)
+            owners.setdefault(name, index)
+        for owner, names in taken.items():
+            which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+            yield ("phones", index, "range"), f"{which} is already in phones[{owner + 1}]"
+        if phones.contact and len(phones.names) > 1 and "{number}" not in phones.contact:
+            yield ("phones", index, "contact"), 'needs "{number}" for a range: else all its phones are one'
+    for text in site.site.fallback_phones:
+        if missing := [name for name in expand(text) if name not in owners]:
+            yield ("site", "fallback_phones"), f"{missing[0]} is no phone of [[phones]]"
+    dialled = {number for _, entry in _present(site.numbers) for number in entry.number}
+    for name in sorted(dialled & owners.keys()):
+        yield ("phones", owners[name], "range"), f"{name} is also a number of [[numbers]]"
+
+
+def _codes(site: Site) -> Iterator[Fault]:
+    codes = {name: getattr(site.features, name) for name in type(site.features).model_fields}
+    for name, code in codes.items():
+        for other, other_code in codes.items():
+            if name == other:
+                continue
+            if code == other_code and name < other:
+                yield ("features", other), f"{code} is also the code of {name}"
+            elif other_code != code and other_code.startswith(code):
+                yield (
+                    ("features", other),
+                    f"{other_code} begins with {code}, the code of {name}: it is never reached",
+                )
+
+
+def _emergency(site: Site) -> Iterator[Fault]:
+    phones = set(site.phone_names) if None not in site.phones else set()
+    for number in site.emergency.numbers:
+        for dialled in (number, *(prefix + number for prefix in site.emergency.prefixes)):
+            if dialled in phones:
+                yield (
+                    ("emergency", "numbers"),
+                    f"{dialled} is also a phone: an emergency number belongs to nobody",
+                )
+    if site.phones and not site.trunks:
+        yield ("emergency",), "emergency calls need at least one [[trunks]] to leave by"
+
+
+def _trunk_addresses(site: Site) -> Iterator[Fault]:
+    seen: list[tuple[str, Trunk]] = []
+    for index, trunk in _present(site.trunks):
+        for text in trunk.match or (trunk.host,):
+            network = ip_network(text, strict=False)
+            for other_text, other in seen:
+                other_network = ip_network(other_text, strict=False)
+                if (
+                    other is not trunk
+                    and network.version == other_network.version
+                    and network.overlaps(other_network)
+                ):
+                    yield (
+                        ("trunks", index, "match"),
+                        f"{text} overlaps {other_text} of trunk {other.name}: a call could be from either",
+                    )
+            seen.append((text, trunk))
+
+
+def _ports(site: Site) -> Iterator[Fault]:
+    asterisk = site.asterisk
+    singles = {"sip_port": asterisk.sip_port, "http_port": asterisk.http_port, "ami_port": asterisk.ami_port}
+    names = list(singles)
+    for index, name in enumerate(names):
+        for other in names[:index]:
+            if singles[name] == singles[other]:
+                yield ("asterisk", name), f"port {singles[name]} is also {other}"
+    ranges = {name: _bounds(getattr(asterisk, name)) for name in ("rtp", "udptl")}
+    for name, (low, high) in ranges.items():
+        if low <= asterisk.sip_port <= high:
+            yield ("asterisk", name), f"{low}-{high} contains sip_port {asterisk.sip_port}"
+        if high - low < 3:
+            yield ("asterisk", name), f"{low}-{high} is too small: a call takes two ports"
+    (rtp_low, rtp_high), (udptl_low, udptl_high) = ranges["rtp"], ranges["udptl"]
+    if rtp_low <= udptl_high and udptl_low <= rtp_high:
+        yield ("asterisk", "udptl"), "overlaps the ports of rtp"
+
+
+def _bounds(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    return int(low), int(high)
+
+
+def _folders(site: Site, folder: Path) -> Iterator[Fault]:
+    for name, place in site.music.items():
+        if not isinstance(place, str):
+            continue
+        if not (folder / place).is_dir():
+            yield ("music", name), f"there is no folder {folder / place}"
+        elif any(letter in str(folder / place) for letter in ";[]{}$\\\n"):
+            yield ("music", name), "the folder's path may not contain ;[]{}$\\"
+
+
+def _present(elements: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    return ((index, element) for index, element in enumerate(elements) if element is not None)

@@ -1,0 +1,353 @@
+"""The site file's sections, each checked by itself; what sections say of one another is in `checks.py`.
+
+Everything is frozen. A validator's ValueError is read by people: it says what was expected.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from holidays import list_supported_countries
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from callcenter.floor.plan import Strategy
+from callcenter.site import opening
+from callcenter.site.numbers import DIALLED, OUTSIDE, expand
+
+_COUNTRIES = list_supported_countries(include_aliases=False)
+
+
+def _matching(pattern: str | re.Pattern[str], expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f'expected {expected}, not "{value}"')
+        return value
+
+    return AfterValidator(check)
+
+
+def _parsed(parse: Callable[[str], object]) -> AfterValidator:
+    def check(value: str) -> str:
+        parse(value)
+        return value
+
+    return AfterValidator(check)
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(f'expected an IP address or network such as 192.0.2.0/24, not "{value}"') from None
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError):
+        raise ValueError(f'expected a time zone such as "Asia/Shanghai", not "{value}"') from None
+    return value
+
+
+def _country(value: str) -> str:
+    if value and value not in _COUNTRIES:
+        raise ValueError(f'expected a country code such as "CN" or "" for no holidays, not "{value}"')
+    return value
+
+
+def _day(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f'expected a date such as "2026-10-01", not "{value}"') from None
+    return value
+
+
+def _port_range(value: str) -> str:
+    low, _, high = value.partition("-")
+    if not (low.isdigit() and high.isdigit() and 1024 <= int(low) <= int(high) <= 65535):
+        raise ValueError(f'expected ports such as "10000-19999", within 1024-65535, not "{value}"')
+    return value
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value and urlsplit(value).scheme not in schemes:
+            raise ValueError(f'expected a URL starting with {schemes[0]}://, or "" for our own private one')
+        return value
+
+    return AfterValidator(check)
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+# Plain text that ends up in files of Asterisk: one line, nothing that opens a comment or a variable.
+Title = Annotated[
+    str, _matching(r"[^\x00-\x1f;\\$\[\]{}\"]{1,80}", "one line of at most 80 letters without ;$\\[]{}")
+]
+Name = Annotated[
+    str, _matching(r"[a-z][a-z0-9_-]{0,31}", "a name of small letters, digits, - and _ (at most 32)")
+]
+Language = Annotated[str, _matching(r"[a-z]{2}(_[A-Z]{2})?", 'a language such as "zh" or "en"')]
+Prompt = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9_/-]{0,63}", "the name of a file under sounds/, without ending")
+]
+Host = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", "a host name or an IPv4 address")]
+Address = Annotated[str, AfterValidator(_address)]
+Country = Annotated[str, AfterValidator(_country)]
+Day = Annotated[str, AfterValidator(_day)]
+DayHours = Annotated[str, _parsed(opening.spans)]
+PhoneRange = Annotated[str, _parsed(expand)]
+Dialled = Annotated[
+    str, _matching(DIALLED, 'a dialled number of 2 to 20 digits (+ in front), or "*" for any')
+]
+OutsideNumber = Annotated[str, _matching(OUTSIDE, "a number of 2 to 20 digits, + in front allowed")]
+EmergencyNumber = Annotated[str, _matching(r"[0-9]{2,6}", "2 to 6 digits")]
+Code = Annotated[str, _matching(r"[*#][0-9*#]{1,5}", "a code such as *11: * or #, then 1 to 5 of 0-9 * #")]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+PortRange = Annotated[str, AfterValidator(_port_range)]
+Seconds = Annotated[int, Field(strict=True, ge=0, le=86_400)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+Flag = Annotated[bool, Field(strict=True)]
+Codec = Literal["alaw", "ulaw", "g722", "gsm", "opus", "g729"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Centre(Section):
+    """`[site]`: the centre as a whole. The first language is the one spoken where nothing else says."""
+
+    name: Title
+    zone: Annotated[str, AfterValidator(_zone)]
+    country: Country = ""
+    languages: Annotated[tuple[Language, ...], Field(min_length=1)] = ("en",)
+    fallback_phones: tuple[PhoneRange, ...] = ()  # ring with no engine and nobody known; () for all phones
+
+
+class Floor(Section):
+    """`[floor]`: where callers meet agents. Two centres on one Redis need two names."""
+
+    name: Name = "main"
+    login_ready: Flag = True
+    pin_tries: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
+    pin_lock_seconds: Seconds = 60
+    session_seconds: Annotated[int, Field(strict=True, ge=5, le=600)] = 30
+
+
+class Trunk(Section):
+    """`[[trunks]]`: lines to the public network, in the order in which outgoing calls try them.
+
+    With `username` we answer the provider's challenge; its password stands in the secrets file.
+    """
+
+    name: Name
+    kind: Literal["sip"] = "sip"
+    host: Host
+    port: Port = 5060
+    match: tuple[Address, ...] = ()  # where its calls come from; () for `host`, which must be an address then
+    codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("alaw", "ulaw")
+    caller_id: OutsideNumber | Literal[""] = ""
+    username: Annotated[str, _matching(r"[A-Za-z0-9._+-]{0,64}", "letters, digits and . _ + -")] = ""
+    register_there: Flag = Field(default=False, alias="register")
+    qualify_seconds: Seconds = 30  # asks so often whether it lives; 0 never asks
+    fax: Flag = True  # T.38 allowed
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Trunk:
+        if not self.match:
+            try:
+                ipaddress.ip_address(self.host)
+            except ValueError:
+                raise ValueError(
+                    "`match` must name the addresses of its calls, because `host` is a name"
+                ) from None
+        if self.register_there and not self.username:
+            raise ValueError("`register = true` needs a `username`")
+        return self
+
+
+class Number(Section):
+    """`[[numbers]]`: what a dialled number gives its caller."""
+
+    number: Annotated[tuple[Dialled, ...], Field(min_length=1), BeforeValidator(_listed)]
+    queue: Name
+    service: Name | Literal[""] = ""  # its name in reports; "" for the queue's name
+    language: Language | Literal[""] = ""
+    hours: str = ""  # "" for always open
+    night_switch: Flag = True
+    closed_prompts: tuple[Prompt, ...] = ("closed",)
+
+
+class Hours(Section):
+    """`[hours.NAME]`. `days` wins over make-up days, they over holidays, these over the week."""
+
+    week: dict[str, DayHours]
+    zone: Annotated[str, AfterValidator(lambda value: _zone(value) if value else value)] = ""
+    holidays: Country | None = None  # None for the site's country
+    make_up: Flag = True  # weekends that the country makes working days: open as on the first working day
+    days: dict[Day, DayHours] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _week_is_readable(self) -> Hours:
+        opening.week(self.week)
+        return self
+
+
+class Queue(Section):
+    """`[[queues]]`: see `floor.plan.QueuePlan` for what each key means."""
+
+    name: Name
+    title: Title | Literal[""] = ""
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    ring_seconds: Annotated[int, Field(strict=True, ge=3, le=300)] = 20
+    wrapup_seconds: Seconds = 0
+    service_level_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 20
+    short_abandon_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
+    greeting: tuple[Prompt, ...] = ()
+    music: Name | Literal[""] = ""
+    answer_after_seconds: Annotated[int, Field(strict=True, ge=1, le=120)] = 20
+    ringing_music: Name = "default"
+    max_wait_seconds: Seconds = 0
+    max_waiting: Count = 0
+    full_prompts: tuple[Prompt, ...] = ("queue-full",)
+    max_wait_prompts: tuple[Prompt, ...] = ("max-wait",)
+    overflow_number: OutsideNumber | Literal[""] = ""
+
+
+class Phones(Section):
+    """`[[phones]]`: one phone or a range of them.
+
+    They register with the password of the secrets file; with `contact` they are always at that address
+    (`{number}` stands for the phone's number), and only that address may call in their name.
+    """
+
+    range: PhoneRange
+    language: Language | Literal[""] = ""
+    contact: str = ""
+    password: Flag = True  # False only with `contact`: its address is enough
+    codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("alaw", "ulaw", "g722")
+
+    @model_validator(mode="after")
+    def _contact_is_usable(self) -> Phones:
+        if self.contact and not re.fullmatch(
+            r"sip:([A-Za-z0-9._+-]|\{number\})+@[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]{2,5})?(;transport=(udp|tcp))?",
+            self.contact,
+        ):
+            raise ValueError('`contact` must look like "sip:{number}@192.0.2.7:5060", with an IPv4 address')
+        if not self.contact and not self.password:
+            raise ValueError("`password = false` is only for phones with a fixed `contact`")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return expand(self.range)
+
+
+class Features(Section):
+    """`[features]`: the codes that agents dial."""
+
+    login: Code = "*11"
+    logout: Code = "*12"
+    ready: Code = "*13"
+    not_ready: Code = "*14"
+    wrapup_end: Code = "*15"
+    night_on: Code = "*18"
+    night_off: Code = "*19"
+
+
+class Emergency(Section):
+    """`[emergency]`: numbers that leave from any phone by plain dialplan, whatever else is broken."""
+
+    numbers: Annotated[tuple[EmergencyNumber, ...], Field(min_length=1)] = ("110", "119", "120", "122")
+    prefixes: tuple[
+        Annotated[str, _matching(r"[0-9]{1,2}", "one or two digits")], ...
+    ] = ()  # "0": 0110 works too
+    trunks: tuple[Name, ...] = ()  # in this order; () for all trunks in theirs
+    caller_id: OutsideNumber | Literal[""] = ""  # "" for the trunk's
+
+
+class Redis(Section):
+    """`[redis]`"""
+
+    url: Annotated[str, _url("redis", "rediss", "unix")] = Field(
+        default="", repr=False
+    )  # "": our own private one
+
+
+class Postgres(Section):
+    """`[postgres]`"""
+
+    url: Annotated[str, _url("postgresql", "postgres")] = Field(
+        default="", repr=False
+    )  # "": our own private one
+
+
+class Asterisk(Section):
+    """`[asterisk]`: addresses and ports. HTTP (ARI) and AMI listen on 127.0.0.1 alone."""
+
+    address: Annotated[str, _matching(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", "an IPv4 address")] = "0.0.0.0"  # noqa: S104
+    external_address: Host | Literal[""] = ""  # behind NAT: what the world sees
+    local_networks: tuple[Address, ...] = ()
+    sip_port: Port = 5060
+    tcp: Flag = True
+    http_port: Port = 8088
+    ami_port: Port = 5038
+    rtp: PortRange = "10000-19999"
+    udptl: PortRange = "4000-4999"
+
+
+class Timings(Section):
+    """`[timings]`: seconds."""
+
+    heartbeat_old: Annotated[int, Field(strict=True, ge=2, le=30)] = 3  # an engine silent for so long is dead
+    stasis_retry: Annotated[int, Field(strict=True, ge=1, le=30)] = (
+        3  # under ringing, then the fallback queue
+    )
+    fallback_max_wait: Annotated[int, Field(strict=True, ge=30, le=7200)] = 900
+    register_expiry: Annotated[int, Field(strict=True, ge=60, le=7200)] = 600
+
+
+class Site(Section):
+    """The whole site file."""
+
+    site: Centre
+    floor: Floor = Floor()
+    trunks: tuple[Trunk, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    hours: dict[Name, Hours] = Field(default_factory=dict)
+    queues: Annotated[tuple[Queue, ...], Field(min_length=1)]
+    phones: tuple[Phones, ...] = ()
+    features: Features = Features()
+    reasons: dict[Annotated[str, _matching(r"[0-9]", "one digit")], Name] = Field(default_factory=dict)
+    music: dict[Name, str] = Field(default_factory=dict)  # class: folder with its files
+    emergency: Emergency = Emergency()
+    redis: Redis = Redis()
+    postgres: Postgres = Postgres()
+    asterisk: Asterisk = Asterisk()
+    timings: Timings = Timings()
+
+    @property
+    def language(self) -> str:
+        return self.site.languages[0]
+
+    @property
+    def application(self) -> str:
+        """The name of the floor's ARI application."""
+        return f"floor-{self.floor.name}"
+
+    @property
+    def phone_names(self) -> tuple[str, ...]:
+        return tuple(name for phones in self.phones for name in phones.names)
