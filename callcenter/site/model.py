@@ -11,10 +11,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
 from holidays import list_supported_countries
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from rapidfuzz import process
 
 from callcenter.floor.plan import Strategy
 from callcenter.site import opening
@@ -51,10 +52,9 @@ def _address(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ValueError, OSError):
-        raise ValueError(f'expected a time zone such as "Asia/Shanghai", not "{value}"') from None
+    if value not in available_timezones():
+        best = process.extractOne(value, sorted(available_timezones()), score_cutoff=60)
+        raise ValueError(f'"{value}" is no time zone; did you mean "{best[0] if best else "Asia/Shanghai"}"?')
     return value
 
 
