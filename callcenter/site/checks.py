@@ -67,7 +67,7 @@ def _names_given_twice(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _references(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
     queues, trunks = _named(raw, "queues"), _named(raw, "trunks")
-    hours, languages = list(site.hours), list(site.site.languages)
+    hours, languages = list(site.hours), _languages(site, raw)
     music = ["default", *site.music]
     for index, number in _present(site.numbers):
         yield from _known(("numbers", index, "queue"), number.queue, queues, "queue")
@@ -91,12 +91,19 @@ def _references(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _known(("emergency", "trunks"), name, trunks, "trunk")
 
 
+def _languages(site: Site, raw: Mapping[str, Any]) -> list[str]:
+    """The site's languages, also when other keys of [site] have faults."""
+    centre = raw.get("site")
+    given = centre.get("languages") if isinstance(centre, dict) else None
+    return [*site.site.languages, *(str(language) for language in given or () if isinstance(given, list))]
+
+
 def _known(at: KeyPath, name: str, names: list[str], what: str) -> Iterator[Fault]:
     if name in names:
         return
     best = process.extractOne(name, names, score_cutoff=60)
     hint = f'did you mean "{best[0]}"?' if best else f"known: {', '.join(names) or 'none'}"
-    yield at, f'there is no {what} "{name}"; {hint}'
+    yield at, f'no {what} is named "{name}"; {hint}'
 
 
 def _numbers(site: Site) -> Iterator[Fault]:

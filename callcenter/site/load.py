@@ -113,10 +113,16 @@ def _unknown_key(name: str, fields: list[str]) -> str:
 def _fields_at(at: KeyPath) -> list[str]:
     """The keys that the section at `at` knows."""
     section: Any = Site
+    in_table_of_tables = False
     for part in at:
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            by_key = {field.alias or name: field.annotation for name, field in section.model_fields.items()}
-            section = _section_in(by_key.get(str(part)))
+        if isinstance(part, int) or in_table_of_tables:  # an element of an array, a name of [hours.NAME]
+            in_table_of_tables = False
+        elif isinstance(section, type) and issubclass(section, BaseModel):
+            annotation = {
+                field.alias or name: field.annotation for name, field in section.model_fields.items()
+            }.get(part)
+            in_table_of_tables = get_origin(annotation) is dict
+            section = _section_in(annotation)
     if isinstance(section, type) and issubclass(section, BaseModel):
         return [field.alias or name for name, field in section.model_fields.items()]
     return []
@@ -161,8 +167,15 @@ def _readable_part(raw: Mapping[str, Any]) -> Site:
 
 
 def _read(section: type[Section], given: Any) -> Section | None:
+    """The section without its faulty keys; None when it cannot be read even so."""
+    if not isinstance(given, dict):
+        return None
     try:
         return section.model_validate(given)
+    except ValidationError as error:
+        faulty = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+    try:
+        return section.model_validate({key: value for key, value in given.items() if key not in faulty})
     except ValidationError:
         return None
 

@@ -107,6 +107,7 @@ Host = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", "a host name
 Address = Annotated[str, AfterValidator(_address)]
 Country = Annotated[str, AfterValidator(_country)]
 Day = Annotated[str, AfterValidator(_day)]
+DayNames = Annotated[str, _parsed(opening.weekdays)]
 DayHours = Annotated[str, _parsed(opening.spans)]
 PhoneRange = Annotated[str, _parsed(expand)]
 Dialled = Annotated[
@@ -194,7 +195,7 @@ class Number(Section):
 class Hours(Section):
     """`[hours.NAME]`. `days` wins over make-up days, they over holidays, these over the week."""
 
-    week: dict[str, DayHours]
+    week: dict[DayNames, DayHours]
     zone: Annotated[str, AfterValidator(lambda value: _zone(value) if value else value)] = ""
     holidays: Country | None = None  # None for the site's country
     make_up: Flag = True  # weekends that the country makes working days: open as on the first working day

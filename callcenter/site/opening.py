@@ -33,18 +33,8 @@ def spans(text: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def week(days: Mapping[str, str]) -> tuple[tuple[Span, ...], ...]:
-    """Monday first, seven entries, from "mon-fri" and "sat" keys. A day that is not named is closed."""
-    result: list[tuple[Span, ...] | None] = [None] * 7
-    for names, text in days.items():
-        for day in _weekdays(names):
-            if result[day] is not None:
-                raise ValueError(f'{WEEKDAYS[day]} is given twice (again by "{names}")')
-            result[day] = spans(text)
-    return tuple(day or () for day in result)
-
-
-def _weekdays(names: str) -> range:
+def weekdays(names: str) -> range:
+    """The days of "mon-fri" or "sat", Monday is 0. ValueError says what is wrong."""
     first, _, last = names.partition("-")
     if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
         raise ValueError(f'"{names}" is no day: expected {", ".join(WEEKDAYS)} or a span such as mon-fri')
@@ -52,3 +42,14 @@ def _weekdays(names: str) -> range:
     if start > end:
         raise ValueError(f'"{names}" ends before it begins: the week starts with mon')
     return range(start, end + 1)
+
+
+def week(days: Mapping[str, str]) -> tuple[tuple[Span, ...], ...]:
+    """Monday first, seven entries, from "mon-fri" and "sat" keys. A day that is not named is closed."""
+    result: list[tuple[Span, ...] | None] = [None] * 7
+    for names, text in days.items():
+        for day in weekdays(names):
+            if result[day] is not None:
+                raise ValueError(f'{WEEKDAYS[day]} is given twice (again by "{names}")')
+            result[day] = spans(text)
+    return tuple(day or () for day in result)
