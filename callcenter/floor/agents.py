@@ -1,9 +1,20 @@
-"""An agent: presence is chosen (logged out, not ready, ready), activity is observed."""
+"""An agent: presence is chosen (logged out, not ready, ready), activity is observed.
+
+What an agent may do at any moment is in `MOVES`; `make states` prints the picture. People's wishes
+(log in, ready, …) answer with a `Refusal` when they cannot be granted, and then change nothing.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from callcenter.floor.records import AgentState
+
+if TYPE_CHECKING:
+    from callcenter.floor.events import AgentDefinition
+    from callcenter.floor.scene import Scene
 
 
 class Presence(StrEnum):
@@ -20,6 +31,51 @@ class Activity(StrEnum):
     ELSEWHERE = "elsewhere"  # the phone is in a call that is no contact (feature code, fallback)
 
 
+class Move(StrEnum):
+    OFFER = "offer"
+    OFFER_OVER = "offer over"
+    CONNECT = "connect"
+    RELEASE = "release"
+    RELEASE_TO_WRAPUP = "release to wrap-up"
+    WRAPUP_OVER = "wrap-up over"
+    PHONE_TAKEN = "phone taken"
+    PHONE_FREE = "phone free"
+
+
+class Refusal(StrEnum):
+    """Why a wish was not granted; the texts are in `REFUSALS`."""
+
+    UNKNOWN_AGENT = "unknown-agent"
+    UNKNOWN_PHONE = "unknown-phone"
+    PHONE_IN_USE = "phone-in-use"
+    AGENT_ELSEWHERE = "agent-elsewhere"
+    NOT_LOGGED_IN = "not-logged-in"
+    NO_WRAPUP = "no-wrapup"
+    UNKNOWN_REASON = "unknown-reason"
+
+
+REFUSALS = {
+    Refusal.UNKNOWN_AGENT: "there is no such agent on this floor (see `callcenter agents list`)",
+    Refusal.UNKNOWN_PHONE: "there is no such phone in the site file",
+    Refusal.PHONE_IN_USE: "another agent is in a call on that phone",
+    Refusal.AGENT_ELSEWHERE: "the agent is in a call on another phone",
+    Refusal.NOT_LOGGED_IN: "the agent is not logged in",
+    Refusal.NO_WRAPUP: "the agent is not in wrap-up",
+    Refusal.UNKNOWN_REASON: "there is no such reason in the site file ([reasons])",
+}
+
+MOVES: dict[tuple[Activity, Move], Activity] = {
+    (Activity.IDLE, Move.OFFER): Activity.OFFERED,
+    (Activity.OFFERED, Move.OFFER_OVER): Activity.IDLE,
+    (Activity.OFFERED, Move.CONNECT): Activity.TALKING,
+    (Activity.TALKING, Move.RELEASE): Activity.IDLE,
+    (Activity.TALKING, Move.RELEASE_TO_WRAPUP): Activity.WRAPUP,
+    (Activity.WRAPUP, Move.WRAPUP_OVER): Activity.IDLE,
+    (Activity.IDLE, Move.PHONE_TAKEN): Activity.ELSEWHERE,
+    (Activity.ELSEWHERE, Move.PHONE_FREE): Activity.IDLE,
+}
+
+
 @dataclass(slots=True)
 class Agent:
     number: str
@@ -28,7 +84,7 @@ class Agent:
     language: str = ""
     pin_hash: str = field(default="", repr=False)
     presence: Presence = Presence.LOGGED_OUT
-    reason: str = ""  # why not ready: a break reason, or "no-answer", "busy", "unreachable"
+    reason: str = ""  # why not ready: a break reason, or "no-answer", "busy", "unreachable", "rejected"
     activity: Activity = Activity.IDLE
     phone: str = ""
     contact: str = ""  # offered, talking, or the one the wrap-up is for
@@ -42,3 +98,259 @@ class Agent:
     removed: bool = False  # no longer published: leaves when free
     pin_failures: int = 0
     locked_until: float = 0.0
+
+
+# What people wish.
+
+
+def login(scene: Scene, at: float, number: str, phone: str) -> Refusal | None:
+    """Seat an agent at a phone. Hot desking: he leaves his old phone, whoever sat here leaves this one."""
+    agent = scene.agents.get(number)
+    if agent is None or agent.removed:
+        return Refusal.UNKNOWN_AGENT
+    if phone not in scene.plan.phones:
+        return Refusal.UNKNOWN_PHONE
+    if agent.presence is not Presence.LOGGED_OUT and agent.phone == phone:
+        agent.logout_when_free = False
+        return ready(scene, at, number)
+    if _in_contact(agent):
+        return Refusal.AGENT_ELSEWHERE
+    seated = scene.agents.get(scene.seats.get(phone, ""))
+    if seated is not None:
+        if _in_contact(seated):
+            return Refusal.PHONE_IN_USE
+        _leave(scene, at, seated)
+    if agent.presence is not Presence.LOGGED_OUT:
+        _leave(scene, at, agent)
+    scene.seats[phone] = number
+    agent.calls_taken = agent.pin_failures = 0
+    agent.idle_since = at
+    if scene.plan.login_ready:
+        change(scene, agent, at, presence=Presence.READY, reason="", phone=phone)
+    else:
+        change(scene, agent, at, presence=Presence.NOT_READY, reason="login", phone=phone)
+    settle_phone(scene, at, agent)
+    scene.tell_fallback(agent)
+    return None
+
+
+def logout(scene: Scene, at: float, number: str) -> Refusal | None:
+    """Log out; in a contact, as soon as it is over."""
+    agent = scene.agents.get(number)
+    if agent is None or agent.presence is Presence.LOGGED_OUT:
+        return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    if _in_contact(agent):
+        agent.logout_when_free = True
+        scene.outcome.agents.add(number)
+    else:
+        _leave(scene, at, agent)
+    return None
+
+
+def ready(scene: Scene, at: float, number: str) -> Refusal | None:
+    """Ready for contacts; during wrap-up this ends it."""
+    agent = scene.agents.get(number)
+    if agent is None or agent.presence is Presence.LOGGED_OUT:
+        return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    if agent.presence is not Presence.READY:
+        if agent.activity is not Activity.WRAPUP:
+            agent.idle_since = at
+        change(scene, agent, at, presence=Presence.READY, reason="")
+        scene.tell_fallback(agent)
+    if agent.activity is Activity.WRAPUP:
+        wrapup_over(scene, at, agent)
+    return None
+
+
+def not_ready(scene: Scene, at: float, number: str, reason: str) -> Refusal | None:
+    """Not ready with a reason; a contact at hand goes on and the break begins after it."""
+    agent = scene.agents.get(number)
+    if agent is None or agent.presence is Presence.LOGGED_OUT:
+        return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    if reason not in scene.plan.reasons.values():
+        return Refusal.UNKNOWN_REASON
+    _set_not_ready(scene, at, agent, reason)
+    return None
+
+
+def end_wrapup(scene: Scene, at: float, number: str) -> Refusal | None:
+    agent = scene.agents.get(number)
+    if agent is None:
+        return Refusal.UNKNOWN_AGENT
+    if agent.activity is not Activity.WRAPUP:
+        return Refusal.NO_WRAPUP if agent.presence is not Presence.LOGGED_OUT else Refusal.NOT_LOGGED_IN
+    wrapup_over(scene, at, agent)
+    return None
+
+
+def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -> None:
+    """Take over the published list: new agents come in, changed ones change, missing ones leave."""
+    published = {d.number for d in definitions}
+    for definition in definitions:
+        agent = scene.agents.get(definition.number)
+        if agent is None:
+            agent = scene.agents[definition.number] = Agent(definition.number, definition.name, (), since=at)
+        for name in agent.queues:  # out of the old queues before into the new ones
+            if name in scene.queues:
+                scene.queues[name].remove_free(agent.number)
+        moved = agent.queues != definition.queues
+        if moved and agent.phone:
+            scene.retire_fallback(agent)
+        agent.name, agent.queues = definition.name, definition.queues
+        agent.language, agent.pin_hash, agent.removed = definition.language, definition.pin_hash, False
+        scene.file(agent)
+        if moved and agent.phone:
+            scene.tell_fallback(agent)
+    for number in [n for n in scene.agents if n not in published]:
+        agent = scene.agents[number]
+        agent.removed = True
+        if not _in_contact(agent):
+            _leave(scene, at, agent)
+
+
+# What happens to them.
+
+
+def offer(scene: Scene, at: float, agent: Agent, contact: str, queue: str, leg: str) -> None:
+    agent.leg, agent.offered_at = leg, at
+    scene.agent_legs[leg] = agent.number
+    move(scene, agent, at, Move.OFFER, contact=contact, queue=queue)
+
+
+def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
+    """The offer came to nothing; `blame` ("no-answer", "busy", …) sets the agent not ready."""
+    move(scene, agent, at, Move.OFFER_OVER, contact="", queue="")
+    if blame and agent.presence is Presence.READY:
+        _set_not_ready(scene, at, agent, blame)
+    _go_if_asked(scene, at, agent)
+
+
+def connect(scene: Scene, at: float, agent: Agent) -> None:
+    agent.calls_taken += 1
+    move(scene, agent, at, Move.CONNECT)
+
+
+def release(scene: Scene, at: float, agent: Agent, wrapup_seconds: int) -> None:
+    """The contact is over: wrap-up, timed, or straight to idle where there is none."""
+    agent.idle_since = at
+    if wrapup_seconds > 0 and not agent.logout_when_free and not agent.removed:
+        if move(scene, agent, at, Move.RELEASE_TO_WRAPUP):
+            scene.start(f"wrapup:{agent.number}", at + wrapup_seconds)
+    else:
+        move(scene, agent, at, Move.RELEASE, contact="", queue="")
+    settle_phone(scene, at, agent)
+    _go_if_asked(scene, at, agent)
+
+
+def wrapup_over(scene: Scene, at: float, agent: Agent) -> None:
+    scene.stop(f"wrapup:{agent.number}")
+    agent.idle_since = at
+    move(scene, agent, at, Move.WRAPUP_OVER, contact="", queue="")
+    settle_phone(scene, at, agent)
+    _go_if_asked(scene, at, agent)
+
+
+def leg_gone(scene: Scene, agent: Agent, leg: str) -> None:
+    """Our leg to the phone no longer exists: the phone can be rung again."""
+    scene.agent_legs.pop(leg, None)
+    if agent.leg == leg:
+        agent.leg = ""
+        scene.file(agent)
+
+
+def settle_phone(scene: Scene, at: float, agent: Agent) -> None:
+    """An idle agent whose phone is in some other call is elsewhere, and back when it ends."""
+    taken = agent.phone in scene.busy_phones or any(s.phone == agent.phone for s in scene.sessions.values())
+    if agent.activity is Activity.IDLE and taken and agent.presence is not Presence.LOGGED_OUT:
+        move(scene, agent, at, Move.PHONE_TAKEN)
+    elif agent.activity is Activity.ELSEWHERE and not taken:
+        move(scene, agent, at, Move.PHONE_FREE)
+
+
+def move(
+    scene: Scene, agent: Agent, at: float, step: Move, contact: str | None = None, queue: str | None = None
+) -> bool:
+    """Make a move of the table; one that is not in it changes nothing and is told to the log."""
+    target = MOVES.get((agent.activity, step))
+    if target is None:
+        scene.outcome.oddities.append(f"agent {agent.number}: no move '{step}' from '{agent.activity}'")
+        return False
+    change(scene, agent, at, activity=target, contact=contact, queue=queue)
+    return True
+
+
+def change(
+    scene: Scene,
+    agent: Agent,
+    at: float,
+    *,
+    presence: Presence | None = None,
+    reason: str | None = None,
+    activity: Activity | None = None,
+    phone: str | None = None,
+    contact: str | None = None,
+    queue: str | None = None,
+) -> None:
+    """Close the state the agent was in (one record) and begin the next."""
+    scene.note(
+        AgentState(
+            at,
+            agent.number,
+            agent.presence.value,
+            agent.reason,
+            agent.activity.value,
+            agent.phone,
+            agent.contact,
+            agent.queue,
+            agent.since,
+        )
+    )
+    agent.since = at
+    if presence is not None:
+        agent.presence = presence
+    if reason is not None:
+        agent.reason = reason
+    if activity is not None:
+        agent.activity = activity
+    if phone is not None:
+        agent.phone = phone
+    if contact is not None:
+        agent.contact = contact
+    if queue is not None:
+        agent.queue = queue
+    scene.file(agent)
+
+
+def _in_contact(agent: Agent) -> bool:
+    return agent.activity in (Activity.OFFERED, Activity.TALKING)
+
+
+def _set_not_ready(scene: Scene, at: float, agent: Agent, reason: str) -> None:
+    change(scene, agent, at, presence=Presence.NOT_READY, reason=reason)
+    scene.tell_fallback(agent)
+
+
+def _go_if_asked(scene: Scene, at: float, agent: Agent) -> None:
+    if agent.logout_when_free or agent.removed:
+        _leave(scene, at, agent)
+
+
+def _leave(scene: Scene, at: float, agent: Agent) -> None:
+    """Off the phone and the floor; a removed agent is forgotten."""
+    if agent.presence is not Presence.LOGGED_OUT:
+        scene.stop(f"wrapup:{agent.number}")
+        if agent.activity is Activity.WRAPUP:
+            move(scene, agent, at, Move.WRAPUP_OVER, contact="", queue="")
+        if agent.activity is Activity.ELSEWHERE:
+            move(scene, agent, at, Move.PHONE_FREE)
+        scene.retire_fallback(agent)
+        scene.seats.pop(agent.phone, None)
+        change(scene, agent, at, presence=Presence.LOGGED_OUT, reason="", phone="")
+        agent.logout_when_free = False
+    if agent.removed:
+        for name in agent.queues:
+            if name in scene.queues:
+                scene.queues[name].remove_free(agent.number)
+        scene.freed.pop(agent.number, None)
+        scene.agents.pop(agent.number, None)
+        scene.outcome.agents.add(agent.number)

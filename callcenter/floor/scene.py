@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import Command, SetFallbackMember, StartTimer, StopTimer
 from callcenter.floor.contacts import Contact
-from callcenter.floor.plan import ANY_NUMBER, FloorPlan, ServicePlan
+from callcenter.floor.plan import ANY_NUMBER, FloorPlan, QueuePlan, ServicePlan
 from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
 from callcenter.floor.sessions import Session
@@ -47,6 +47,7 @@ class Scene:
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order
         self.unsettled: dict[str, None] = {}  # queues to look at, in order
+        self.newly_waiting: list[str] = []  # contacts who have just come (back) to waiting
         self.plan = plan
         self.take_plan(plan)
 
@@ -84,6 +85,10 @@ class Scene:
             self.timers.discard(timer)
             self.outcome.commands.append(StopTimer(timer))
 
+    def set_night(self, closed: bool) -> None:
+        self.night = closed
+        self.outcome.meta["night"] = "1" if closed else "0"
+
     def is_free(self, agent: Agent) -> bool:
         """Ready, idle, and no leg of ours (one being hung up included) on the phone."""
         return agent.presence is Presence.READY and agent.activity is Activity.IDLE and not agent.leg
@@ -105,16 +110,11 @@ class Scene:
 
     def tell_fallback(self, agent: Agent) -> None:
         """Keep the fallback queue's members in step with presence."""
-        if agent.phone:
-            self.do(
-                SetFallbackMember(
-                    phone=agent.phone,
-                    agent=agent.number,
-                    queues=agent.queues,
-                    present=agent.presence is not Presence.LOGGED_OUT,
-                    paused=agent.presence is not Presence.READY,
-                )
-            )
+        ready = agent.presence is Presence.READY
+        self.do(SetFallbackMember(agent.phone, agent.number, agent.queues, present=True, paused=not ready))
+
+    def retire_fallback(self, agent: Agent) -> None:
+        self.do(SetFallbackMember(agent.phone, agent.number, agent.queues, present=False))
 
     def restore(
         self, contacts: Mapping[str, Contact], agents: Mapping[str, Agent], timers: Mapping[str, float]
@@ -125,6 +125,8 @@ class Scene:
         self.agents = dict(agents)
         self.timers = set(timers)
         for contact in self.contacts.values():
+            if contact.queue and contact.queue not in self.queues:  # the site dropped it meanwhile
+                self.queues[contact.queue] = Queue(QueuePlan(contact.queue, contact.queue))
             if contact.playback:
                 self.playbacks[contact.playback] = contact.id
         for agent in self.agents.values():

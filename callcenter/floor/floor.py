@@ -1,0 +1,271 @@
+"""The one door: an event comes in, commands and records go out. It dispatches, no more.
+
+    floor = Floor(plan)
+    outcome = floor.receive(CallArrived(at=…, contact=…, ani=…, dnis=…, arrived_at=…))
+
+The caller (the engine, the simulator, a test) saves what changed, then carries out the commands; one
+that fails comes back as CommandFailed. Nothing here reads a clock: time is `event.at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from callcenter.floor import agents, contacts, events, sessions, survey
+from callcenter.floor.agents import REFUSALS, Agent, Refusal
+from callcenter.floor.commands import ConnectLegs, HangUp, PlayPrompts, Reply, RingAgent, SendOutside
+from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.events import Event, Failure
+from callcenter.floor.plan import FloorPlan
+from callcenter.floor.records import NightSwitched
+from callcenter.floor.scene import Outcome, Scene
+
+# What a phone's hang-up before the answer says of it (ITU-T Q.850); anything else: not reachable.
+BLAME = {16: "no-answer", 17: "busy", 19: "no-answer", 21: "rejected", 26: "no-answer"}
+
+
+class Floor:
+    """One floor: every contact, agent and queue of it. Not for several threads."""
+
+    def __init__(self, plan: FloorPlan) -> None:
+        self.scene = Scene(plan)
+
+    def restore(
+        self,
+        contacts: Mapping[str, Contact],
+        agents: Mapping[str, Agent],
+        timers: Mapping[str, float],
+        meta: Mapping[str, str],
+    ) -> None:
+        """Take over a snapshot. Nothing is offered until a SwitchSurveyed has come."""
+        self.scene.restore(contacts, agents, timers)
+        self.scene.night = meta.get("night") == "1"
+        self.scene.people_version = int(meta.get("people_version") or 0)
+
+    def receive(self, event: Event) -> Outcome:
+        """Act on one event.
+
+        An event that fits nothing (late, repeated, unknown leg) changes nothing; if it should not have
+        come at all, `Outcome.oddities` says so.
+        """
+        scene = self.scene
+        outcome = scene.outcome = Outcome()
+        _RECEIVE[type(event)](scene, event)
+        if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting):
+            _settle(scene, event.at)
+        return outcome
+
+
+def _settle(scene: Scene, at: float) -> None:
+    """Bring free agents and waiting callers together: a freed agent to the caller of all his queues who
+    came first, then each queue's first caller to its best free agent, as long as there are both."""
+    freed = list(scene.freed)
+    scene.freed.clear()
+    for number in freed:
+        agent = scene.agents.get(number)
+        if agent is None or not scene.is_free(agent):
+            continue
+        waited_for = [q for n in agent.queues if (q := scene.queues.get(n)) is not None and q.waiting]
+        if waited_for:
+            queue = min(waited_for, key=lambda q: q.waiting[0])
+            contacts.offer(scene, scene.contacts[queue.first_caller], agent, at)
+    for name in scene.unsettled:
+        if (found := scene.queues.get(name)) is None:
+            continue
+        while found.waiting and found.free:
+            contacts.offer(scene, scene.contacts[found.first_caller], scene.agents[found.best_agent], at)
+    scene.unsettled.clear()
+    scene.freed.clear()
+    for contact_id in scene.newly_waiting:
+        contact = scene.contacts.get(contact_id)
+        if contact is not None and contact.state in (ContactState.WAITING, ContactState.OFFERED):
+            contacts.entertain(scene, contact, at)
+    scene.newly_waiting.clear()
+
+
+def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
+    contact = _contact_of_agent_leg(scene, event.leg)
+    if contact is not None:
+        contacts.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
+    elif event.leg not in scene.contacts and event.leg not in scene.sessions:
+        scene.do(HangUp(event.leg))  # answered just as it was given up
+
+
+def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
+    leg, at = event.leg, event.at
+    if (contact := scene.contacts.get(leg)) is not None:
+        contacts.happen(scene, contact, at, Cue.CALLER_GONE)
+    elif (session := scene.sessions.get(leg)) is not None:
+        sessions.end(scene, session, at)
+    elif (number := scene.agent_legs.get(leg)) is not None:
+        agent = scene.agents.get(number)
+        contact = _contact_of_agent_leg(scene, leg)
+        if agent is not None:
+            agents.leg_gone(scene, agent, leg)
+        else:
+            del scene.agent_legs[leg]
+        if contact is not None:
+            contacts.happen(scene, contact, at, Cue.AGENT_GONE, BLAME.get(event.cause, "unreachable"))
+
+
+def _leg_left(scene: Scene, event: events.LegLeft) -> None:
+    if (contact := scene.contacts.get(event.leg)) is not None:
+        contacts.happen(scene, contact, event.at, Cue.CALLER_LEFT)
+    elif (session := scene.sessions.get(event.leg)) is not None:
+        sessions.end(scene, session, event.at)
+    elif event.leg in scene.agent_legs:
+        scene.do(HangUp(event.leg))
+
+
+def _digit(scene: Scene, event: events.DigitPressed) -> None:
+    if (session := scene.sessions.get(event.leg)) is not None:
+        sessions.digit(scene, session, event.at, event.digit)
+
+
+def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
+    leg = scene.playbacks.pop(event.playback, "")
+    if (contact := scene.contacts.get(leg)) is not None and contact.playback == event.playback:
+        contacts.happen(scene, contact, event.at, Cue.PLAYBACK_DONE)
+    elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
+        sessions.playback_done(scene, session)
+
+
+def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
+    command, failure, at = event.command, event.failure, event.at
+    if failure is Failure.AWAY:
+        scene.connected = False  # the survey after the reconnect puts everything right
+        if not isinstance(command, PlayPrompts):
+            return
+    match command:
+        case RingAgent() if failure is not Failure.CONFLICT:
+            if failure is Failure.TIMED_OUT:
+                scene.do(HangUp(command.leg))
+            _leg_hung_up(scene, events.LegHungUp(at, command.leg, 20))
+        case ConnectLegs() if failure is not Failure.CONFLICT:
+            contact = scene.contacts.get(command.caller)
+            if contact is not None and contact.bridge == command.bridge:
+                contacts.happen(scene, contact, at, Cue.CONNECT_FAILED)
+        case PlayPrompts():
+            _playback(scene, events.PlaybackFinished(at, command.playback, failed=True))
+        case SendOutside():
+            if (contact := scene.contacts.get(command.leg)) is not None:
+                contacts.happen(scene, contact, at, Cue.OUTSIDE_FAILED)
+        case _:
+            pass
+
+
+def _timer(scene: Scene, event: events.TimerFired) -> None:
+    scene.timers.discard(event.timer)
+    kind, _, subject = event.timer.partition(":")
+    if kind in _CONTACT_TIMERS:
+        if (contact := scene.contacts.get(subject)) is not None:
+            contacts.happen(scene, contact, event.at, _CONTACT_TIMERS[kind])
+    elif kind == "wrapup":
+        if (agent := scene.agents.get(subject)) is not None and agent.activity is agents.Activity.WRAPUP:
+            agents.wrapup_over(scene, event.at, agent)
+    elif kind == "session":
+        if (session := scene.sessions.get(subject)) is not None:
+            sessions.timed_out(scene, session)
+    elif event.timer == survey.FALLBACK_TIMER:
+        survey.fallback_empty(scene)
+
+
+_CONTACT_TIMERS = {"ring": Cue.RING_LIMIT, "wait": Cue.WAIT_LIMIT, "answer": Cue.ANSWER_DUE}
+
+
+def _pin_checked(scene: Scene, event: events.PinChecked) -> None:
+    if (session := scene.sessions.get(event.leg)) is not None:
+        sessions.pin_checked(scene, session, event)
+
+
+def _people(scene: Scene, event: events.PeoplePublished) -> None:
+    agents.publish(scene, event.at, event.agents)
+    scene.people_version = event.version
+    scene.outcome.meta["people_version"] = str(event.version)
+
+
+def _plan(scene: Scene, event: events.PlanApplied) -> None:
+    scene.take_plan(event.plan)
+
+
+def _switch_lost(scene: Scene, _event: events.SwitchLost) -> None:
+    scene.connected = False
+
+
+def _night(scene: Scene, event: events.NightSwitchRequested) -> None:
+    scene.set_night(event.closed)
+    scene.note(NightSwitched(event.at, event.closed, event.by))
+    scene.do(
+        Reply(event.request, True, "the night switch is on" if event.closed else "the night switch is off")
+    )
+
+
+def _login(scene: Scene, event: events.AgentLoginRequested) -> None:
+    _reply(scene, event, agents.login(scene, event.at, event.agent, event.phone), "is logged in")
+
+
+def _logout(scene: Scene, event: events.AgentLogoutRequested) -> None:
+    refusal = agents.logout(scene, event.at, event.agent)
+    agent = scene.agents.get(event.agent)
+    later = agent is not None and agent.logout_when_free
+    _reply(
+        scene, event, refusal, "is logged out as soon as the contact is over" if later else "is logged out"
+    )
+
+
+def _ready(scene: Scene, event: events.AgentReadyRequested) -> None:
+    _reply(scene, event, agents.ready(scene, event.at, event.agent), "is ready")
+
+
+def _not_ready(scene: Scene, event: events.AgentNotReadyRequested) -> None:
+    _reply(scene, event, agents.not_ready(scene, event.at, event.agent, event.reason), "is not ready")
+
+
+def _wrapup_end(scene: Scene, event: events.WrapupEndRequested) -> None:
+    _reply(scene, event, agents.end_wrapup(scene, event.at, event.agent), "has ended the wrap-up")
+
+
+def _reply(scene: Scene, event: Any, refusal: Refusal | None, done: str) -> None:
+    if not event.request:
+        return
+    if refusal is None:
+        scene.do(Reply(event.request, True, f"agent {event.agent} {done}"))
+    else:
+        text = f"agent {event.agent}: {REFUSALS[refusal]}"
+        scene.do(Reply(event.request, False, text, refusal.value))
+
+
+def _contact_of_agent_leg(scene: Scene, leg: str) -> Contact | None:
+    agent = scene.agents.get(scene.agent_legs.get(leg, ""))
+    if agent is None or agent.leg != leg:
+        return None
+    contact = scene.contacts.get(agent.contact)
+    return contact if contact is not None and contact.agent_leg == leg else None
+
+
+_Receive: TypeAlias = Callable[[Scene, Any], None]
+
+_RECEIVE: Mapping[type[Event], _Receive] = {
+    events.CallArrived: contacts.arrive,
+    events.PhoneDialled: sessions.begin,
+    events.LegAnswered: _leg_answered,
+    events.LegHungUp: _leg_hung_up,
+    events.LegLeft: _leg_left,
+    events.DigitPressed: _digit,
+    events.PlaybackFinished: _playback,
+    events.CommandFailed: _command_failed,
+    events.TimerFired: _timer,
+    events.SwitchLost: _switch_lost,
+    events.SwitchSurveyed: survey.surveyed,
+    events.PhonesSeen: survey.phones_seen,
+    events.PeoplePublished: _people,
+    events.AgentLoginRequested: _login,
+    events.AgentLogoutRequested: _logout,
+    events.AgentReadyRequested: _ready,
+    events.AgentNotReadyRequested: _not_ready,
+    events.WrapupEndRequested: _wrapup_end,
+    events.NightSwitchRequested: _night,
+    events.PinChecked: _pin_checked,
+    events.PlanApplied: _plan,
+}

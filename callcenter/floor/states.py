@@ -1,0 +1,36 @@
+"""`make states`: the machines' pictures (Mermaid), printed from the very tables that drive them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from callcenter.floor.agents import MOVES
+from callcenter.floor.contacts import ROWS
+
+
+def contact_picture() -> Iterator[str]:
+    yield "stateDiagram-v2"
+    for first in ("greeting", "waiting", "leaving"):
+        yield f"    [*] --> {first}: arrives"
+    for (state, cue), row in ROWS.items():
+        for target in row.leads_to:
+            if target is not state:
+                yield f"    {state} --> {target or '[*]'}: {cue}"
+
+
+def agent_picture() -> Iterator[str]:
+    yield "stateDiagram-v2"
+    yield "    [*] --> idle: logs in"
+    for (activity, move), target in MOVES.items():
+        yield f"    {activity} --> {target}: {move}"
+
+
+def main() -> None:
+    print("A contact\n")
+    print("\n".join(contact_picture()))
+    print("\nAn agent's activity (presence is chosen beside it)\n")
+    print("\n".join(agent_picture()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Asterisk is the truth for live channels: make the floor agree with what a survey found.
+
+After every (re)connect: conversations stay joined, waiting callers keep their places, offers go on or
+are withdrawn without blame, callers of the fallback queue are fetched back in the order they came, and
+what nobody knows of is taken in (a caller) or hung up (anything else). With an empty snapshot this
+rebuilds the floor from channel variables alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callcenter.floor import agents, contacts, sessions
+from callcenter.floor.agents import Activity, Agent, Presence
+from callcenter.floor.commands import (
+    AnswerLeg,
+    ConnectLegs,
+    DestroyBridge,
+    HangUp,
+    SetFallbackMember,
+    StopPlayback,
+    TakeFromFallback,
+)
+from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.events import CallArrived, PhonesSeen, SeenLeg, SwitchSurveyed
+
+if TYPE_CHECKING:
+    from callcenter.floor.scene import Scene
+
+FALLBACK_TIMER = "fallback:"
+FALLBACK_SECONDS = 5.0  # the members stay paused so long, while the callers come back
+
+
+def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
+    at = event.at
+    seen = {leg.leg: leg for leg in event.legs}
+    scene.connected = True
+    scene.busy_phones = frozenset(
+        leg.phone for leg in event.legs if leg.phone and not leg.in_app and not leg.agent
+    )
+    _sessions(scene, at, seen)
+    _known_contacts(scene, event, seen)
+    _strangers(scene, event)
+    _agents(scene, at, seen)
+    bridges = {c.bridge for c in scene.contacts.values() if c.state is ContactState.TALKING}
+    for bridge in event.bridges:
+        if bridge not in bridges:
+            scene.do(DestroyBridge(bridge))
+    _fetch_from_fallback(scene, at, event.legs)
+    scene.unsettled.update(dict.fromkeys(scene.queues))
+
+
+def phones_seen(scene: Scene, event: PhonesSeen) -> None:
+    """Some phones are in calls that are not ours; an agent is back as soon as his is not."""
+    changed = scene.busy_phones ^ event.busy
+    scene.busy_phones = event.busy
+    for phone in sorted(changed):
+        if (agent := scene.agents.get(scene.seats.get(phone, ""))) is not None:
+            agents.settle_phone(scene, event.at, agent)
+
+
+def fallback_empty(scene: Scene) -> None:
+    """The callers are back: the fallback's members are as ready as their agents again."""
+    for agent in scene.agents.values():
+        if agent.phone and agent.presence is Presence.READY:
+            scene.tell_fallback(agent)
+
+
+def _sessions(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
+    for session in list(scene.sessions.values()):
+        if session.leg not in seen:
+            sessions.end(scene, session, at)
+
+
+def _known_contacts(scene: Scene, event: SwitchSurveyed, seen: dict[str, SeenLeg]) -> None:
+    for contact in sorted(scene.contacts.values(), key=lambda c: (c.arrived_at, c.id)):
+        leg = seen.get(contact.id)
+        if leg is None or not leg.in_app:
+            cut_off = leg is None and contact.arrived_at < event.started_at
+            _without_caller(scene, contact, event.at, cut_off, left=leg is not None)
+        else:
+            _with_caller(scene, contact, event.at, leg, seen)
+
+
+def _without_caller(scene: Scene, contact: Contact, at: float, cut_off: bool, left: bool) -> None:
+    if contact.state is ContactState.TALKING and contact.agent_leg:
+        scene.do(HangUp(contact.agent_leg))
+    if left:
+        contacts.happen(scene, contact, at, Cue.CALLER_LEFT)
+    else:
+        contacts.lose(scene, contact, at, cut_off)
+
+
+def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: dict[str, SeenLeg]) -> None:
+    """The caller is there: put right what was cut short between saving and acting."""
+    scene.outcome.contacts.add(contact.id)
+    if contact.answered and not leg.up:
+        scene.do(AnswerLeg(contact.id))
+        contact.music = False
+    other = seen.get(contact.agent_leg)
+    match contact.state:
+        case ContactState.GREETING:
+            scene.playbacks.pop(contact.playback, None)
+            scene.do(StopPlayback(contact.playback))
+            contacts.join_queue(scene, contact, at)
+        case ContactState.WAITING:
+            scene.queues[contact.queue].join(contact)
+            scene.newly_waiting.append(contact.id)
+        case ContactState.OFFERED | ContactState.TALKING if other is None:
+            contacts.happen(scene, contact, at, Cue.AGENT_GONE)
+        case ContactState.OFFERED if other is not None and other.up and other.in_app:
+            contacts.happen(scene, contact, at, Cue.AGENT_ANSWERED)
+        case ContactState.TALKING if other is not None and {leg.bridge, other.bridge} != {contact.bridge}:
+            scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
+        case ContactState.LEAVING:
+            contacts.happen(scene, contact, at, Cue.PLAYBACK_DONE)
+        case ContactState.ENDING:
+            scene.do(HangUp(contact.id))
+
+
+def _strangers(scene: Scene, event: SwitchSurveyed) -> None:
+    """Legs in our hands that the snapshot does not know."""
+    ours = [leg for leg in event.legs if leg.in_app or leg.agent]
+    callers = [leg for leg in ours if not leg.phone and not leg.agent and leg.leg not in scene.contacts]
+    for leg in sorted(callers, key=lambda leg: (leg.arrived_at, leg.leg)):
+        partner = next((o for o in ours if leg.bridge and o.bridge == leg.bridge and o.agent), None)
+        _take_in(scene, event, leg, partner)
+    known = {c.agent_leg for c in scene.contacts.values()}
+    for leg in ours:
+        if leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
+            scene.do(HangUp(leg.leg))
+
+
+def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg | None) -> None:
+    agent = _seat_of(scene, event.at, partner) if partner else None
+    if partner is None or agent is None:
+        contacts.arrive(
+            scene, CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
+        )
+        return
+    service = scene.service_for(leg.dnis)
+    queue = leg.queue if leg.queue in scene.queues else (service.queue if service else "")
+    if queue not in scene.queues:
+        return
+    contact = Contact(
+        id=leg.leg,
+        ani=leg.ani,
+        dnis=leg.dnis,
+        service=service.name if service else "",
+        queue=queue,
+        language=leg.language or (service.language if service else scene.plan.language),
+        arrived_at=leg.arrived_at,
+        state=ContactState.TALKING,
+        node=event.node,
+        answered=True,
+    )
+    scene.contacts[contact.id] = contact
+    contacts.pair(scene, contact, agent, partner.leg, leg.bridge, event.at)
+    agents.offer(scene, event.at, agent, contact.id, queue, partner.leg)
+    agents.connect(scene, event.at, agent)
+
+
+def _seat_of(scene: Scene, at: float, leg: SeenLeg) -> Agent | None:
+    """The agent of a leg found talking, logged in at that phone if the snapshot did not know it."""
+    agent = scene.agents.get(leg.agent)
+    if agent is None:
+        agent = scene.agents[leg.agent] = Agent(leg.agent, leg.agent, (), since=at)
+    if agent.presence is Presence.LOGGED_OUT and leg.phone:
+        agents.login(scene, at, agent.number, leg.phone)
+    return agent if agent.activity is Activity.IDLE else None
+
+
+def _agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
+    """Agents follow their legs: nobody stays in a contact that is gone."""
+    for agent in list(scene.agents.values()):
+        if agent.leg and agent.leg not in seen:
+            agents.leg_gone(scene, agent, agent.leg)
+        contact = scene.contacts.get(agent.contact)
+        mine = (
+            contact is not None and contact.agent == agent.number and contact.state is not ContactState.ENDING
+        )
+        if agent.activity is Activity.OFFERED and not mine:
+            agents.offer_over(scene, at, agent)
+        elif agent.activity is Activity.TALKING and not mine:
+            agents.release(scene, at, agent, 0)
+        elif agent.activity is Activity.WRAPUP and f"wrapup:{agent.number}" not in scene.timers:
+            agents.wrapup_over(scene, at, agent)
+        if agent.leg and not mine:
+            scene.do(HangUp(agent.leg))
+        agents.settle_phone(scene, at, agent)
+        scene.file(agent)
+
+
+def _fetch_from_fallback(scene: Scene, at: float, legs: tuple[SeenLeg, ...]) -> None:
+    """Callers whom app_queue holds and has not connected; its members are paused first."""
+    held = [leg for leg in legs if leg.application == "Queue" and not leg.phone and not leg.bridge]
+    if not held:
+        return
+    for agent in scene.agents.values():
+        if agent.phone and agent.presence is Presence.READY:
+            scene.do(SetFallbackMember(agent.phone, agent.number, agent.queues, present=True, paused=True))
+    for leg in sorted(held, key=lambda leg: (leg.arrived_at, leg.leg)):
+        scene.do(TakeFromFallback(leg.leg, leg.name))
+    scene.start(FALLBACK_TIMER, at + FALLBACK_SECONDS)
