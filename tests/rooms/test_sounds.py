@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from callcenter import sounds
+from callcenter.floor.agents import Refusal
 from callcenter.paths import shipped
 
 # What the floor and the dialplans say. A prompt that goes missing is heard as silence.
@@ -40,6 +41,10 @@ def book(folder: Path, extra: str = "") -> Path:
 def test_shipped_prompts_are_complete_and_as_their_texts_say() -> None:
     assert sounds.check(shipped("sounds")) == []
     assert sounds.prompt_names() >= NEEDED
+
+
+def test_every_refusal_of_a_feature_code_can_be_told() -> None:
+    assert {refusal.value for refusal in Refusal} <= sounds.prompt_names()
 
 
 def test_every_prompt_has_english_and_chinese() -> None:
