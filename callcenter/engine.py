@@ -19,9 +19,9 @@ import heapq
 import signal
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -38,7 +38,8 @@ from callcenter.heartbeats import Heartbeat
 from callcenter.logs import start_logging
 from callcenter.paths import RunDirectory
 from callcenter.pins import verify
-from callcenter.site import floor_plan, load
+from callcenter.site import Site, floor_plan, load, phone_endpoints
+from callcenter.site.credentials import load_secrets
 from callcenter.state import (
     FloorStore,
     LeaseLost,
@@ -52,6 +53,7 @@ from callcenter.state import (
     encode,
     record_id,
 )
+from callcenter.switch.asterisk import AsteriskSwitch, SwitchSettings
 
 EVENTS_PER_TURN = 256
 LEASE_TRY_SECONDS = 0.25
@@ -72,15 +74,24 @@ class Switch(Protocol):
     async def close(self) -> None: ...
     def send(self, commands: Sequence[Command]) -> None: ...
     def beat(self) -> None: ...
+    def set_endpoints(self, endpoints: Mapping[str, str]) -> None: ...
 
 
 SwitchMaker = Callable[[Callable[[Event], None], Callable[[], None]], Switch]
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What an engine takes from the site file: the floor's plan, and each phone's dial string."""
+
+    plan: FloorPlan
+    endpoints: Mapping[str, str]
+
+
 class Engine:
     """Runs the floor of `plan` from the moment it gets the lease until it loses it or is stopped.
 
-    `reload_plan` reads the site anew for `site apply`; it may raise anything with a one-line text.
+    `configure` reads the site anew for `site apply`; it may raise anything with a one-line text.
     """
 
     def __init__(
@@ -89,13 +100,13 @@ class Engine:
         store: FloorStore,
         spool: Spool,
         make_switch: SwitchMaker,
-        reload_plan: Callable[[], FloorPlan],
+        configure: Callable[[], Configured],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.floor = Floor(plan)
         self._store = store
         self._spool = spool
-        self._reload_plan = reload_plan
+        self._configure = configure
         self._clock = clock
         self._switch = make_switch(self._take, self._replaced)
         self._arrived: deque[tuple[Event, str]] = deque()  # with the inbox position, "" for none
@@ -374,11 +385,12 @@ class Engine:
     async def _reload(self, request: PlanReloadRequested, position: str) -> None:
         loop = asyncio.get_running_loop()
         try:
-            plan = await loop.run_in_executor(self._slow, self._reload_plan)
+            configured = await loop.run_in_executor(self._slow, self._configure)
         except Exception as error:
             log.error("the site could not be read again", why=str(error))
             return
-        self._take(PlanApplied(self._clock(), plan), position)
+        self._switch.set_endpoints(configured.endpoints)
+        self._take(PlanApplied(self._clock(), configured.plan), position)
         log.info("plan applied", by=request.by)
 
     # Owning.
@@ -433,17 +445,21 @@ class Engine:
 
 
 async def _main(site_path: Path, run: RunDirectory, name: str) -> int:
-    from callcenter.switch.settings import switch_maker  # late: a stand-by starts faster
-
     site = load(site_path)
     store = FloorStore(redis_url(site, run), site.floor.name)
     beating = asyncio.create_task(Heartbeat(run, name).beat())
+    settings = _switch_settings(site, run)
 
-    def reload_plan() -> FloorPlan:
-        return floor_plan(load(site_path))
+    def configure() -> Configured:
+        fresh = load(site_path)
+        return Configured(floor_plan(fresh), phone_endpoints(fresh))
 
     engine = Engine(
-        floor_plan(site), store, Spool(run.spool, site.floor.name), switch_maker(site, run), reload_plan
+        floor_plan(site),
+        store,
+        Spool(run.spool, site.floor.name),
+        lambda on_event, on_replaced: AsteriskSwitch(settings, on_event, on_replaced),
+        configure,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -457,6 +473,22 @@ async def _main(site_path: Path, run: RunDirectory, name: str) -> int:
         await store.close()
     log.info("engine ended", why=why)
     return 0
+
+
+def _switch_settings(site: Site, run: RunDirectory) -> SwitchSettings:
+    secrets = load_secrets(run)
+    return SwitchSettings(
+        node="",
+        host="127.0.0.1",
+        http_port=site.asterisk.http_port,
+        ari_user=secrets.ari_user,
+        ari_password=secrets.ari_password,
+        app=site.application,
+        endpoints=phone_endpoints(site),
+        ami_port=site.asterisk.ami_port,
+        ami_user=secrets.ami_user,
+        ami_password=secrets.ami_password,
+    )
 
 
 @click.command()
