@@ -1,0 +1,383 @@
+"""An asyncio client for Asterisk's REST Interface: one WebSocket carries events and requests.
+
+Needs Asterisk 22.4 or later (REST over WebSocket). It stands alone: nothing here knows of call centres.
+
+    async def main() -> None:
+        async with Ari("127.0.0.1", 8088, "user", "secret", app="hello") as ari:
+            async for event in ari.events():
+                if event["type"] == "StasisStart":
+                    channel = event["channel"]["id"]
+                    await ari.channels.answer(channel)
+                    await ari.channels.play(channel, ["sound:hello-world"])
+
+An operation returns a future at once. Requests leave in the order in which they were made, and Asterisk
+serves one socket serially, so independent requests may be sent without waiting and awaited later:
+
+    ringing = ari.channels.ring(channel)
+    music = ari.channels.start_moh(channel)
+    await asyncio.gather(ringing, music)
+
+Errors are subclasses of AriError. The client reconnects by itself; after each connect it sets the event
+filter and then calls `on_connected`. Events that happened while it was away are not sent again by Asterisk:
+take `channels.list()` then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from base64 import b64encode
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
+
+from callcenter.switch.operations import (
+    Applications,
+    AriRequest,
+    Asterisk,
+    Bridges,
+    Channels,
+    Endpoints,
+    Playbacks,
+    Recordings,
+)
+
+Json = dict[str, Any]
+Answer = asyncio.Future[Any]
+
+LARGEST_REQUEST = 65_535  # bytes; Asterisk closes the socket (1009) on anything longer
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 1.0
+ALIVE_SECONDS = 5.0  # a ping so often; no answer for as long again counts as lost
+
+
+class AriError(Exception):
+    """A request that was not carried out; `request` names it, `status` is HTTP's (0: no answer)."""
+
+    def __init__(self, request: AriRequest, text: str, status: int = 0) -> None:
+        super().__init__(f"{request.method} {request.uri.partition('?')[0]}: {text}")
+        self.request = request
+        self.text = text
+        self.status = status
+
+
+class NotFound(AriError):
+    """The channel, bridge, playback or variable is not there (404)."""
+
+
+class Conflict(AriError):
+    """It exists already, or is in a state that forbids it (409, 412, 422)."""
+
+
+class Refused(AriError):
+    """The request itself is wrong or forbidden (other 4xx), or too long to send."""
+
+
+class AsteriskFailing(AriError):
+    """Asterisk could not do it (5xx)."""
+
+
+class RequestTimedOut(AriError):
+    """No answer in time: it may or may not have been done."""
+
+
+class NotConnected(AriError):
+    """No connection: not sent, or the connection broke before the answer (then it may have been done)."""
+
+    def __init__(self, request: AriRequest, text: str, *, sent: bool) -> None:
+        super().__init__(request, text)
+        self.sent = sent
+
+
+class Ari:
+    """A client of one Asterisk for one Stasis application.
+
+    `on_event` gets each event (Asterisk's JSON as a dict) in order and must be quick: it runs where the
+    socket is read. Without it, events wait for `events()`. `on_connected` runs after every connect, before
+    any later event is delivered; `on_lost` after every loss. `allowed_events` is the application's event
+    filter (None: all events).
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        *,
+        app: str,
+        on_event: Callable[[Json], None] | None = None,
+        on_connected: Callable[[], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
+        allowed_events: Sequence[str] | None = None,
+        request_seconds: float = 5.0,
+    ) -> None:
+        self.app = app
+        self._origin = f"{host}:{port}"
+        self._credentials = httpx.BasicAuth(user, password)
+        self._url = f"ws://{self._origin}/ari/events?" + urlencode({"app": app})
+        self._user, self._password = user, password
+        self._inbox: asyncio.Queue[Json] = asyncio.Queue()
+        self._on_event = on_event or self._inbox.put_nowait
+        self._on_connected = on_connected
+        self._on_lost = on_lost
+        self._allowed = None if allowed_events is None else sorted({*allowed_events, "RESTResponse"})
+        self._seconds = request_seconds
+        self._waiting: dict[str, _Waiting] = {}
+        self._outbox: deque[bytes] = deque()
+        self._to_send = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._number = 0
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._socket: ClientConnection | None = None
+        self._http: httpx.AsyncClient | None = None
+        self.last_error = ""  # why the last attempt to connect failed, for people
+        self.channels: Channels[Answer] = Channels(self.request)
+        self.bridges: Bridges[Answer] = Bridges(self.request)
+        self.playbacks: Playbacks[Answer] = Playbacks(self.request)
+        self.applications: Applications[Answer] = Applications(self.request)
+        self.endpoints: Endpoints[Answer] = Endpoints(self.request)
+        self.asterisk: Asterisk[Answer] = Asterisk(self.request)
+        self.recordings: Recordings[Answer] = Recordings(self.request)
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
+    async def wait_connected(self, seconds: float | None = None) -> None:
+        """Wait for the connection. Raises TimeoutError, which says why it failed so far."""
+        try:
+            await asyncio.wait_for(self._connected.wait(), seconds)
+        except TimeoutError:
+            raise TimeoutError(f"no connection to Asterisk at {self._origin}: {self.last_error}") from None
+
+    def start(self) -> None:
+        """Begin to connect, and stay connected until `close`."""
+        if self._task is None:
+            self._closing = False
+            self._task = asyncio.create_task(self._stay_connected(), name=f"ari {self._origin}")
+
+    async def close(self) -> None:
+        self._closing = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        await self.wait_connected()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def events(self) -> AsyncIterator[Json]:
+        """The events as they come, across reconnects; only without `on_event`."""
+        while True:
+            yield await self._inbox.get()
+
+    def request(self, request: AriRequest) -> Answer:
+        """Send one request; the future gives the answer's JSON (None where there is none) or an AriError."""
+        answer: Answer = asyncio.get_running_loop().create_future()
+        if not self.connected:
+            answer.set_exception(NotConnected(request, "not connected to Asterisk", sent=False))
+            return answer
+        self._number += 1
+        number = str(self._number)
+        line = _encode(
+            _RestRequest(
+                number, request.method, request.uri, request.body, "application/json" if request.body else ""
+            )
+        )
+        if len(line) > LARGEST_REQUEST:
+            text = f"{len(line)} bytes, and Asterisk takes {LARGEST_REQUEST} at most"
+            answer.set_exception(Refused(request, text))
+            return answer
+        self._waiting[number] = _Waiting(request, answer, time.monotonic() + self._seconds)
+        self._outbox.append(line)
+        self._to_send.set()
+        return answer
+
+    async def get_by_http(self, path: str) -> Any:
+        """A GET by plain HTTP: for long lists, which would hold up the requests on the socket."""
+        return msgspec.json.decode(await self.download(path))
+
+    async def download(self, path: str) -> bytes:
+        """The bytes of `path` (e.g. `recordings/stored/NAME/file`) by plain HTTP."""
+        if self._http is None:
+            self._http = httpx.AsyncClient(
+                base_url=f"http://{self._origin}/ari/", auth=self._credentials, timeout=self._seconds
+            )
+        request = AriRequest("GET", path)
+        try:
+            reply = await self._http.get(path)
+        except httpx.TimeoutException:
+            raise RequestTimedOut(request, f"no answer within {self._seconds:g} s") from None
+        except httpx.HTTPError as error:
+            raise NotConnected(request, str(error) or type(error).__name__, sent=True) from None
+        if reply.status_code >= 400:
+            raise _error(request, reply.status_code, reply.reason_phrase, reply.text)
+        return reply.content
+
+    async def _stay_connected(self) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                async with connect(
+                    self._url,
+                    additional_headers={"Authorization": _basic(self._user, self._password)},
+                    max_size=None,  # a list of channels is longer than the library's 1 MiB
+                    max_queue=None,  # never stop reading: Asterisk disconnects slow readers
+                    compression=None,
+                    open_timeout=self._seconds,
+                    close_timeout=1,
+                    ping_interval=ALIVE_SECONDS,
+                    ping_timeout=ALIVE_SECONDS,
+                    proxy=None,
+                ) as socket:
+                    pause = FIRST_RETRY_SECONDS
+                    await self._converse(socket)
+            except InvalidHandshake as error:
+                self.last_error = (
+                    f"{error}; is the ARI user or password wrong?" if "401" in str(error) else str(error)
+                )
+            except (OSError, WebSocketException, TimeoutError) as error:
+                self.last_error = str(error) or type(error).__name__
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_RETRY_SECONDS)
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        """Read and write one connection until it ends."""
+        self._socket = socket
+        self._outbox.clear()
+        self._connected.set()
+        writer = asyncio.create_task(self._write(socket))
+        clock = asyncio.create_task(self._watch_time())
+        try:
+            if self._allowed is not None:
+                _forget(self.applications.filter(self.app, self._allowed))
+            if self._on_connected:
+                self._on_connected()
+            async for message in socket:
+                self._read(message)
+            self.last_error = f"Asterisk closed the connection ({socket.close_code})"
+        except ConnectionClosed as error:
+            self.last_error = f"the connection to Asterisk broke: {error}"
+        finally:
+            self._connected.clear()
+            self._socket = None
+            for task in (writer, clock):
+                task.cancel()
+            waiting, self._waiting = self._waiting, {}
+            for entry in waiting.values():
+                _fail(
+                    entry.answer, NotConnected(entry.request, "the connection to Asterisk broke", sent=True)
+                )
+            if self._on_lost and not self._closing:
+                self._on_lost(self.last_error)
+
+    def _read(self, message: str | bytes) -> None:
+        try:
+            event = _decode(message)
+        except msgspec.DecodeError:
+            return  # Asterisk sends whole JSON or nothing; a broken one cannot be answered
+        if event.get("type") != "RESTResponse":
+            self._on_event(event)
+            return
+        entry = self._waiting.pop(event.get("request_id", ""), None)
+        if entry is None or entry.answer.done():
+            return
+        status = event["status_code"]
+        body = event.get("message_body", "")
+        if status >= 400:
+            entry.answer.set_exception(_error(entry.request, status, event.get("reason_phrase", ""), body))
+        else:
+            entry.answer.set_result(_decode(body) if body else None)
+
+    async def _write(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(WebSocketException):  # the reader sees the loss and tells
+            while True:
+                while self._outbox:
+                    await socket.send(self._outbox.popleft(), text=True)
+                self._to_send.clear()
+                await self._to_send.wait()
+
+    async def _watch_time(self) -> None:
+        """Fail the requests that got no answer in time. They are in the order of their deadlines."""
+        while True:
+            await asyncio.sleep(self._seconds / 20)
+            now = time.monotonic()
+            late = []
+            for number, entry in self._waiting.items():
+                if entry.deadline > now:
+                    break
+                late.append(number)
+            for number in late:
+                entry = self._waiting.pop(number)
+                _fail(entry.answer, RequestTimedOut(entry.request, f"no answer within {self._seconds:g} s"))
+
+
+class _Waiting(msgspec.Struct):
+    request: AriRequest
+    answer: Answer
+    deadline: float  # of time.monotonic()
+
+
+class _RestRequest(msgspec.Struct, tag="RESTRequest", tag_field="type", omit_defaults=True):
+    request_id: str
+    method: str
+    uri: str
+    message_body: str = ""
+    content_type: str = ""
+    transaction_id: str = "-"  # must be there; the request's own id is enough for us
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def _basic(user: str, password: str) -> str:
+    """The Authorization header of HTTP's basic scheme."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _error(request: AriRequest, status: int, reason: str, body: str) -> AriError:
+    text = reason
+    with contextlib.suppress(msgspec.DecodeError):
+        told = _decode(body) if body else None
+        if isinstance(told, dict):
+            text = str(told.get("message") or told.get("error") or reason)
+    kind: type[AriError] = Refused
+    if status == 404:
+        kind = NotFound
+    elif status in (409, 412, 422):
+        kind = Conflict
+    elif status >= 500:
+        kind = AsteriskFailing
+    return kind(request, text, status)
+
+
+def _fail(answer: Answer, error: AriError) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _forget(answer: Answer) -> None:
+    """Nobody waits for this answer; take its error away so that asyncio does not complain."""
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())

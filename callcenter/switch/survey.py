@@ -1,0 +1,74 @@
+"""What lives in one Asterisk: channels with our variables, and bridges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from callcenter.floor.events import SeenLeg
+from callcenter.switch.ari import Ari, NotFound
+from callcenter.switch.translate import LEG_VARIABLES, Lines, seen_leg
+
+Json = Mapping[str, Any]
+
+_TIME = "%Y-%m-%dT%H:%M:%S.%f%z"  # how Asterisk writes a moment
+
+
+async def survey(ari: Ari, lines: Lines) -> tuple[tuple[SeenLeg, ...], tuple[str, ...], float]:
+    """All legs, the ids of the bridges that ARI made, and when Asterisk started. Raises AriError."""
+    channels: Sequence[Json]
+    bridges: Sequence[Json]
+    # Channels last: whoever hangs up between the two is then in no list.
+    in_app = await _in_app(ari)
+    bridges = await ari.get_by_http("bridges")
+    channels = await ari.get_by_http("channels")
+    bridge_of = {channel: bridge["id"] for bridge in bridges for channel in bridge["channels"]}
+    variables = await asyncio.gather(*[_variables(ari, channel["id"]) for channel in channels])
+    legs = tuple(
+        seen_leg(channel, found, lines, _is_in(channel, in_app), bridge_of.get(channel["id"], ""))
+        for channel, found in zip(channels, variables, strict=True)
+        if found is not None
+    )
+    ours = tuple(bridge["id"] for bridge in bridges if bridge.get("bridge_class") == "stasis")
+    info = await ari.get_by_http("asterisk/info?filter=status")
+    return legs, ours, datetime.fromisoformat(info["status"]["startup_time"]).timestamp()
+
+
+async def other_calls(ari: Ari, lines: Lines) -> frozenset[str]:
+    """The phones that are in calls which are not in our application's hands. Raises AriError."""
+    channels: Sequence[Json] = await ari.get_by_http("channels")
+    busy = set()
+    for channel in channels:
+        phone = lines.phone_of(channel["name"])
+        # A leg that we originated is AppDial2 until it is answered, then Stasis.
+        if phone and channel.get("dialplan", {}).get("app_name") not in ("Stasis", "AppDial2"):
+            busy.add(phone)
+    return frozenset(busy)
+
+
+async def _in_app(ari: Ari) -> frozenset[str]:
+    application = await ari.applications.get(ari.app)
+    return frozenset(application["channel_ids"])
+
+
+def _is_in(channel: Json, in_app: frozenset[str]) -> bool:
+    return channel["id"] in in_app and channel.get("dialplan", {}).get("app_name") == "Stasis"
+
+
+async def _variables(ari: Ari, leg: str) -> Mapping[str, str] | None:
+    """Our variables of one leg that are set; None when the leg has gone meanwhile."""
+    answers = await asyncio.gather(
+        *[ari.channels.get_channel_var(leg, name) for name in LEG_VARIABLES], return_exceptions=True
+    )
+    found = {}
+    for name, answer in zip(LEG_VARIABLES, answers, strict=True):
+        if isinstance(answer, NotFound):
+            if "channel" in answer.text.lower():
+                return None
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            found[name] = answer["value"]
+    return found
