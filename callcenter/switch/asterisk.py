@@ -264,6 +264,7 @@ class AsteriskSwitch:
         self._ends = LegEnds()
         self._leaving.clear()
         self._surveying = asyncio.create_task(self._survey())
+        self._surveying.add_done_callback(_complain)
 
     def _lost(self, why: str) -> None:
         if self._surveying is not None:
@@ -277,7 +278,7 @@ class AsteriskSwitch:
         """Tell all that lives in Asterisk, then what was heard meanwhile; then watch other calls."""
         while True:
             try:
-                legs, bridges, started_at = await survey(self.ari, self._lines)
+                found = await survey(self.ari, self._lines)
                 break
             except AriError as error:
                 log.warning("survey of Asterisk failed, trying again", error=str(error))
@@ -367,6 +368,13 @@ class AsteriskSwitch:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_complain)
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """A task of ours never fails, unless it holds a mistake: then that must be seen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a mistake in the switch", task=task.get_name(), exc_info=error)
 
 
 def _lines(settings: SwitchSettings) -> Lines:
