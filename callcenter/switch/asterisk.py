@@ -288,7 +288,9 @@ class AsteriskSwitch:
         self._ends.originated.update(ours)
         for leg in ours:
             _forget(self.ari.applications.subscribe(self._settings.app, [f"channel:{leg}"]))
-        self._on_event(SwitchSurveyed(self._clock(), legs, bridges, self._settings.node, started_at))
+        self._on_event(
+            SwitchSurveyed(self._clock(), found.legs, found.bridges, self._settings.node, found.started_at)
+        )
         held, self._held = self._held or [], None
         for ari_event in held:
             self._heard(ari_event)

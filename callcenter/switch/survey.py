@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,14 +17,22 @@ Json = Mapping[str, Any]
 _TIME = "%Y-%m-%dT%H:%M:%S.%f%z"  # how Asterisk writes a moment
 
 
-async def survey(ari: Ari, lines: Lines) -> tuple[tuple[SeenLeg, ...], tuple[str, ...], float]:
-    """All legs, the ids of the bridges that ARI made, and when Asterisk started. Raises AriError."""
-    channels: Sequence[Json]
-    bridges: Sequence[Json]
-    # Channels last: whoever hangs up between the two is then in no list.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a survey found."""
+
+    legs: tuple[SeenLeg, ...]
+    bridges: tuple[str, ...]  # ids of those that ARI made
+    started_at: float  # when this Asterisk started, seconds since the epoch
+
+
+async def survey(ari: Ari, lines: Lines) -> Found:
+    """All that lives in one Asterisk. Raises AriError."""
+    status = (await ari.asterisk.get_info(only=["status"]))["status"]
     in_app = await _in_app(ari)
-    bridges = await ari.get_by_http("bridges")
-    channels = await ari.get_by_http("channels")
+    bridges: Sequence[Json] = await ari.get_by_http("bridges")
+    # Channels last: whoever hung up meanwhile is then in no list.
+    channels: Sequence[Json] = await ari.get_by_http("channels")
     bridge_of = {channel: bridge["id"] for bridge in bridges for channel in bridge["channels"]}
     variables = await asyncio.gather(*[_variables(ari, channel["id"]) for channel in channels])
     legs = tuple(
@@ -32,8 +41,7 @@ async def survey(ari: Ari, lines: Lines) -> tuple[tuple[SeenLeg, ...], tuple[str
         if found is not None
     )
     ours = tuple(bridge["id"] for bridge in bridges if bridge.get("bridge_class") == "stasis")
-    info = await ari.get_by_http("asterisk/info?filter=status")
-    return legs, ours, datetime.fromisoformat(info["status"]["startup_time"]).timestamp()
+    return Found(legs, ours, datetime.strptime(status["startup_time"], _TIME).timestamp())
 
 
 async def other_calls(ari: Ari, lines: Lines) -> frozenset[str]:
