@@ -57,6 +57,7 @@ from callcenter.switch.asterisk import AsteriskSwitch, SwitchSettings
 
 EVENTS_PER_TURN = 256
 LEASE_TRY_SECONDS = 0.25
+LEASE_GRACE_SECONDS = 0.75
 LEASE_RENEW_SECONDS = 0.5
 BEAT_SECONDS = 1.0
 MEND_SECONDS = 0.25  # between tries while Redis is away
@@ -396,13 +397,26 @@ class Engine:
     # Owning.
 
     async def _wait_for_lease(self, owner: Owner) -> bool:
+        """A dead predecessor's floor is taken at once. One whose lease merely ran out has LEASE_GRACE_SECONDS
+        to show that it lives: when Redis comes back, the owner who went on without it comes first."""
+        free_since = 0.0
         waiting = False
         while not self._stopped.is_set():
-            with contextlib.suppress(StateAway):
-                epoch = await self._store.acquire(owner)
-                if epoch is not None:
-                    self._epoch = epoch
-                    return True
+            try:
+                held, last = await self._store.holder()
+                gone = last is None or last.surely_dead()
+                now = time.monotonic()
+                if held and not gone:
+                    free_since = 0.0
+                elif gone or (free_since and now - free_since >= LEASE_GRACE_SECONDS):
+                    epoch = await self._store.acquire(owner)
+                    if epoch is not None:
+                        self._epoch = epoch
+                        return True
+                elif not free_since:
+                    free_since = now
+            except StateAway:
+                free_since = 0.0
             if not waiting:
                 log.info("standing by")
                 waiting = True

@@ -7,7 +7,7 @@ class StateError(Exception):
     """Something about the state in Redis; the text is one line for people."""
 
 
-class StateAway(StateError):
+class StateAway(StateError, ConnectionError):
     """Redis did not answer, in time or at all: what was sent may or may not have been done.
 
     Go on from memory, spool records, and write a snapshot before the next commit.

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-LEASE_SECONDS = 2.5
+LEASE_SECONDS = 2.0
 REPLY_SECONDS = 30.0
 
 _FLOOR = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -24,6 +24,12 @@ redis.call('SET', KEYS[1], text .. '-' .. ARGV[1], 'PX', ARGV[5])
 return {epoch}
 """
 
+# KEYS: lease, owner. Answers {1 or 0, host, pid, started}: is it held, and who had it last ('' for nobody).
+HOLDER = """
+local o = redis.call('HMGET', KEYS[2], 'host', 'pid', 'started')
+return {redis.call('EXISTS', KEYS[1]), o[1] or '', o[2] or '0', o[3] or '0'}
+"""
+
 # The fence: our lease, or nobody's since we had it last (then it is ours again).
 _FENCE = """
 local function fence(lease, owner, mine, milliseconds)

@@ -37,6 +37,7 @@ from callcenter.state.owner import Owner
 
 COMMIT_SECONDS = 0.05  # a save that takes longer counts as Redis away
 LOAD_SECONDS = 5.0
+HOLDER_SECONDS = 0.2
 READD_AT_ONCE = 500
 
 _LEASE_MS = int(LEASE_SECONDS * 1000)
@@ -127,6 +128,13 @@ class FloorStore:
         self._owner, self._epoch, self._turn, self._whole = owner, int(answer[0]), 0, True
         self._fence = f"{self._epoch}-{owner.token}"
         return self._epoch
+
+    async def holder(self) -> tuple[bool, Owner | None]:
+        """Whether the lease is held, and who owned the floor last (None: nobody ever). Raises StateAway."""
+        keys = (self.keys.lease, self.keys.owner)
+        held, host, pid, started = await self._lease_line.run(scripts.HOLDER, keys, seconds=HOLDER_SECONDS)
+        last = Owner(host.decode(), int(pid), int(started), "") if host else None
+        return bool(held), last
 
     async def renew(self, epoch: int) -> None:
         """Hold the lease for another LEASE_SECONDS. Raises LeaseLost, StateEmptied, StateAway."""
