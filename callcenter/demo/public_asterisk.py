@@ -203,7 +203,7 @@ hideconnect = yes
         place = self.place
         centre = f"sip:{place.host}:{place.centre_sip_port}"
         endpoint = (
-            "type = endpoint\ncontext = from-centre\ndisallow = all\nallow = ulaw,alaw\ndirect_media = no\n"
+            "type = endpoint\ncontext = from-centre\ndisallow = all\nallow = alaw,ulaw\ndirect_media = no\n"
             "rtp_symmetric = yes\ntrust_id_inbound = yes\nsend_rpid = no\nrtp_timeout = 0\n"
         )
         parts = [
