@@ -1,4 +1,4 @@
-"""Keeps one process running: started by s6 as `keeper.py SERVICE_DIRECTORY`, standard library only, few imports.
+"""Keeps one process running: started by s6 as `keeper.py SERVICE_DIRECTORY`; standard library, few imports.
 
 s6 restarts what ends; the keeper adds what s6 has no means for, so that no kill of any supervising process
 ends a call:
@@ -10,11 +10,13 @@ ends a call:
 * SIGTERM to the keeper is the process's own stop signal, then SIGKILL after its own time.
 
 When the process ends, so does the keeper, and s6 starts both again at once (a crash within the first second
-waits for that second). What to run is `keep.json` in the service directory, written by callcenter/processes.py.
+waits for that second). What to run is the service directory's
+`keep.json`, which callcenter/supervisor.py writes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -88,10 +90,8 @@ def _replace_keeper(keep: dict[str, Any]) -> None:
 def _start(keep: dict[str, Any]) -> int:
     """Start the process; its pidfile is complete before the process itself runs."""
     if keep["heartbeat"]:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(keep["heartbeat"])  # noqa: PTH108 - an earlier process's
-        except FileNotFoundError:
-            pass
     pid = os.fork()
     if pid == 0:
         _become(keep)
@@ -184,10 +184,8 @@ def _clear_up(keep: dict[str, Any], pid: int) -> None:
     except ChildProcessError:
         status = None
     else:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         os.waitpid(pid, 0)
     _log(keep, "ended", pid=pid, **({} if status is None else {"status": status.si_status}))
 

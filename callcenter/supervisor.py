@@ -73,8 +73,7 @@ class Supervisor:
 
         `between[n]` is called when stage n is ready. SupervisorError when a process does not come up.
         """
-        if os.geteuid() == 0:
-            raise SupervisorError("the centre does not run as root: use `make up`, which drops to an account")
+        self.refuse_root()
         for directory in (
             self._run.root,
             self._run.log,
@@ -91,6 +90,14 @@ class Supervisor:
                 self._start_stage([process for process in self._processes if process.stage == stage], say)
                 if between and stage in between:
                     between[stage]()
+
+    def refuse_root(self) -> None:
+        """SupervisorError for uid 0: nothing of ours runs as root."""
+        if os.geteuid() == 0:
+            raise SupervisorError(
+                "the centre does not run as root: run this as another account, or by "
+                "`python3 -m callcenter.bootstrap run -- callcenter up`, which drops to one"
+            )
 
     def stop(self, say: Say) -> None:
         """Stop everything in order, the supervisor last: no process is left. Idempotent."""
@@ -117,7 +124,7 @@ class Supervisor:
         """The pid of a running process."""
         return keeper.read_alive(str(self._scan / name / f"{name}.pid"))
 
-    # --- one service -------------------------------------------------------------------------------------------
+    # --- one service ---
 
     def _write_service(self, process: Process) -> None:
         """s6's directory of the process. It begins `down`, so that stages start in order."""
@@ -142,13 +149,8 @@ class Supervisor:
         _write(directory / "keep.json", json.dumps(keep, indent=1), 0o600)
         words = [sys.executable, "-I", "-S", "-E", str(Path(keeper.__file__).resolve()), str(directory)]
         _write(directory / "run", f"#!/bin/sh\nexec {shlex.join(words)}\n", 0o700)
-        if not self._wanted(process.name):
+        if self.pid(process.name) is None:
             (directory / "down").touch()
-
-    def _wanted(self, name: str) -> bool:
-        """Whether s6 is to start it by itself: it was started before and its directory is not `down`."""
-        directory = self._scan / name
-        return (directory / "supervise").exists() and not (directory / "down").exists()
 
     def _start_stage(self, stage: Sequence[Process], say: Say) -> None:
         waiting = {process.name: process for process in stage}
@@ -210,7 +212,7 @@ class Supervisor:
             words = f": {lines[-1].strip()[:300]}" if lines else ""
         return f"{name} does not start{words} (more in {output} and {self._run.log})"
 
-    # --- s6-svscan -----------------------------------------------------------------------------------------------
+    # --- s6-svscan ---
 
     def _start_scanner(self, say: Say) -> None:
         if shutil.which("s6-svscan") is None:
@@ -222,7 +224,7 @@ class Supervisor:
         if any(self.pid(process.name) for process in self._processes):
             say("taking over what still runs")
         with (self._run.log / "supervisor.out").open("ab") as output:
-            subprocess.Popen(
+            subprocess.Popen(  # noqa: S603 - no shell, our own path
                 ["s6-svscan", "-c", "64", str(self._scan)],  # noqa: S607 - Debian's package puts it on PATH
                 stdin=subprocess.DEVNULL,
                 stdout=output,
