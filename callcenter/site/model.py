@@ -121,7 +121,7 @@ PortRange = Annotated[str, AfterValidator(_port_range)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=86_400)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 Flag = Annotated[bool, Field(strict=True)]
-Codec = Literal["alaw", "ulaw", "g722", "gsm", "opus", "g729"]
+Codec = Literal["alaw", "ulaw", "g722", "gsm"]
 
 
 class Section(BaseModel):
