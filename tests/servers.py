@@ -75,12 +75,14 @@ class Server:
     def freeze(self) -> None:
         """SIGSTOP the server and its present children."""
         for pid in (self.pid, *_children(self.pid)):
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Undo `freeze`."""
         for pid in (self.pid, *_children(self.pid)):
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # a backend that ended meanwhile
+                os.kill(pid, signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop for good and delete all data."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -42,12 +43,12 @@ class RecordStream:
 
     async def read(self, at_most: int, block_ms: int) -> list[Streamed]:
         """The oldest records, waiting up to `block_ms` (at most 1000) for one. Raises StateAway."""
-        command = ("XREAD", "COUNT", at_most, "BLOCK", max(1, min(block_ms, 1000)))
+        block = max(1, min(block_ms, 1000))
         try:
-            answer = await self._redis.execute_command(*command, "STREAMS", self._keys.records, "0-0")  # type: ignore[no-untyped-call]
+            answer: Any = await self._redis.xread({self._keys.records: "0-0"}, count=at_most, block=block)
         except (RedisError, OSError) as error:
             raise StateAway(f"Redis is away: {error}") from error
-        return [_streamed(position, entry) for position, entry in answer[0][1]] if answer else []
+        return [_streamed(position, fields) for position, fields in answer[0][1]] if answer else []
 
     async def forget(self, position: str) -> None:
         """Cut the stream off up to and including `position`: PostgreSQL has it. Raises StateAway."""
@@ -72,8 +73,7 @@ class RecordStream:
         await self._redis.aclose()
 
 
-def _streamed(position: bytes, entry: list[bytes]) -> Streamed:
-    fields = dict(zip(entry[::2], entry[1::2], strict=True))
+def _streamed(position: bytes, fields: dict[bytes, bytes]) -> Streamed:
     body = fields.get(b"body", b"")
     where = position.decode()
     epoch, _, sequence = fields.get(b"id", b"").decode(errors="replace").partition("-")
