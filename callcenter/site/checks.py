@@ -13,6 +13,7 @@ from typing import Any
 from rapidfuzz import process
 
 from callcenter.floor.plan import ANY_NUMBER
+from callcenter.site.changes import RESERVED_NAMES
 from callcenter.site.model import Site, Trunk
 from callcenter.site.numbers import expand
 from callcenter.site.places import Path as KeyPath
@@ -52,6 +53,12 @@ def _names_given_twice(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
                     (section, index, "name"),
                     f'"{name}" is already the name of {section}[{names.index(name) + 1}]',
                 )
+    for index, trunk in _present(site.trunks):
+        if trunk.name in RESERVED_NAMES:
+            yield (
+                ("trunks", index, "name"),
+                f'"{trunk.name}" has a meaning of its own in pjsip.conf: take another',
+            )
     services: dict[str, int] = {}
     for index, number in _present(site.numbers):
         if not number.service:

@@ -51,7 +51,14 @@ class Layout:
 
     def make_directories(self) -> None:
         """Everything that Asterisk wants to exist: without spool/recording, ARI record answers 500."""
-        for directory in (self.control, self.log, self.share, self.var, self.var / "keys", self.spool / "tmp"):
+        for directory in (
+            self.control,
+            self.log,
+            self.share,
+            self.var,
+            self.var / "keys",
+            self.spool / "tmp",
+        ):
             directory.mkdir(parents=True, exist_ok=True)
         for name in ("recording", "monitor", "fax", "outgoing", "voicemail"):
             (self.spool / name).mkdir(parents=True, exist_ok=True)
