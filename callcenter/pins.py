@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from itertools import pairwise
 
 PIN_DIGITS = 6  # of a generated PIN
 LEAST_DIGITS = 4
@@ -34,7 +35,7 @@ def verify(pin: str, pin_hash: str) -> bool:
         n, r, p = (int(part) for part in parts[:3])
         salt, expected = bytes.fromhex(parts[3]), bytes.fromhex(parts[4])
         found = _scrypt(pin, salt, n, r, p, len(expected))
-    except (ValueError, OverflowError, MemoryError):
+    except (ValueError, TypeError, OverflowError, MemoryError):
         return False
     return hmac.compare_digest(found, expected)
 
@@ -43,7 +44,7 @@ def weakness(pin: str, agent: str = "") -> str:
     """Why this PIN is refused, "" when it may be used. `agent` is the number it must not be like."""
     if not (pin.isascii() and pin.isdigit() and LEAST_DIGITS <= len(pin) <= MOST_DIGITS):
         return f"expected {LEAST_DIGITS} to {MOST_DIGITS} digits"
-    steps = {(int(b) - int(a)) % 10 for a, b in zip(pin, pin[1:], strict=False)}
+    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
     if len(steps) == 1 and steps <= {0, 1, 9}:
         return "too easy to guess: the same digit or digits in a row"
     if pin == pin[:2] * (len(pin) // 2) + pin[: len(pin) % 2]:
