@@ -227,7 +227,8 @@ hideconnect = yes
                     f"[{name}]\ntype = registration\nserver_uri = {centre}\n"
                     f"client_uri = sip:{name}@{place.host}:{place.centre_sip_port}\ncontact_user = {name}\n"
                     f"{secret}expiration = 300\nretry_interval = 2\nforbidden_retry_interval = 5\n"
-                    "fatal_retry_interval = 5\nmax_retries = 10000\nauth_rejection_permanent = no\n"
+                    "fatal_retry_interval = 5\nmax_random_initial_delay = 0\nmax_retries = 10000\n"
+                    "auth_rejection_permanent = no\n"
                 )
         return "\n".join(parts)
 
