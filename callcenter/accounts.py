@@ -57,7 +57,7 @@ def give_passage(account: pwd.struct_passwd, place: Path, say: Say) -> None:
     refused = _unreadable(account, place)
     if refused:
         raise AccountRefused(
-            f"the account {account.pw_name} cannot read {refused}: put the checkout where it can, such as /opt"
+            f"the account {account.pw_name} cannot read {refused}: put the checkout elsewhere, such as /opt"
         )
 
 
@@ -113,9 +113,7 @@ def _unreadable(account: pwd.struct_passwd, place: Path) -> Path | None:
 
     def first() -> str:
         for directory, directories, files in os.walk(place, onerror=_raise):
-            directories[:] = [
-                name for name in directories if name not in skipped and "__pycache__" not in name
-            ]
+            directories[:] = [name for name in directories if name not in skipped]
             if directory.endswith("/.venv"):
                 directories.clear()  # made by us, readable
             for name in files:
