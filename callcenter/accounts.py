@@ -15,6 +15,7 @@ from pathlib import Path
 
 ACCOUNT = "callcenter"
 _HOME = Path("/var/lib/callcenter")
+_NOT_TO_READ = {".git", ".run", ".cache", "__pycache__"}  # history, and what is the account's own
 Say = Callable[[str], None]
 
 
@@ -53,7 +54,10 @@ def give_passage(account: pwd.struct_passwd, place: Path, say: Say) -> None:
         _setfacl(f"u:{account.pw_name}:x", parent, recursive=False)
     if _unreadable(account, place):
         say(f"letting {account.pw_name} read {place} (setfacl u:{account.pw_name}:rX)")
-        _setfacl(f"u:{account.pw_name}:rX", place, recursive=True)
+        _setfacl(f"u:{account.pw_name}:rX", place, recursive=False)
+        for entry in place.iterdir():
+            if entry.name not in _NOT_TO_READ:
+                _setfacl(f"u:{account.pw_name}:rX", entry, recursive=True)
     refused = _unreadable(account, place)
     if refused:
         raise AccountRefused(
@@ -109,11 +113,10 @@ def _setfacl(entry: str, path: Path, recursive: bool) -> None:
 
 def _unreadable(account: pwd.struct_passwd, place: Path) -> Path | None:
     """The first file of ours that the account cannot read; .git and what others own are not ours."""
-    skipped = {".git", ".run", ".cache", "__pycache__"}
 
     def first() -> str:
         for directory, directories, files in os.walk(place, onerror=_raise):
-            directories[:] = [name for name in directories if name not in skipped]
+            directories[:] = [name for name in directories if name not in _NOT_TO_READ]
             if directory.endswith("/.venv"):
                 directories.clear()  # made by us, readable
             for name in files:
