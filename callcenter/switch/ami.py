@@ -127,9 +127,7 @@ class Ami:
         manager = Manager()
         manager._response_queue = _ImpatientQueue()  # pyst2 would wait for ever
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pyst2 uses old names of threading
-                manager.connect(self._login.host, self._login.port)
+            manager.connect(self._login.host, self._login.port)
             answer = manager.send_action(
                 {
                     "Action": "Login",

@@ -209,6 +209,8 @@ class AsteriskSwitch:
             return
         if isinstance(error, NotFound) and isinstance(command, _GONE_IS_FINE):
             return
+        if isinstance(error, Conflict) and isinstance(command, DestroyBridge):
+            return  # it is being destroyed at this moment
         if isinstance(command, SendOutside):
             self._leaving.discard(command.leg)
         if isinstance(command, RingAgent):
@@ -217,6 +219,9 @@ class AsteriskSwitch:
                 return
             if not isinstance(error, RequestTimedOut | NotConnected):
                 self._ends.forget(command.leg)
+            if isinstance(error, AsteriskFailing):  # a phone that is not registered
+                self._failed(command, Failure.REFUSED, f"phone {command.phone} cannot be reached")
+                return
         self._failed(command, _failure(error), error.text)
 
     async def _doubted(self, command: RingAgent) -> None:

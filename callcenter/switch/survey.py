@@ -14,8 +14,6 @@ from callcenter.switch.translate import LEG_VARIABLES, Lines, seen_leg
 
 Json = Mapping[str, Any]
 
-_TIME = "%Y-%m-%dT%H:%M:%S.%f%z"  # how Asterisk writes a moment
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -41,7 +39,7 @@ async def survey(ari: Ari, lines: Lines) -> Found:
         if found is not None
     )
     ours = tuple(bridge["id"] for bridge in bridges if bridge.get("bridge_class") == "stasis")
-    return Found(legs, ours, datetime.strptime(status["startup_time"], _TIME).timestamp())
+    return Found(legs, ours, datetime.fromisoformat(status["startup_time"]).timestamp())
 
 
 async def other_calls(ari: Ari, lines: Lines) -> frozenset[str]:

@@ -166,13 +166,15 @@ async def an_agent_talks(stage: Stage) -> None:
     await stage.start()
     contact = await talk(stage, "leg-1", "bridge-1")
     await stage.settle()
-    assert not [event for event in stage.heard if isinstance(event, CommandFailed)]
+    assert not (failed := [event for event in stage.heard if isinstance(event, CommandFailed)]), failed
     stage.send(HangUp(contact), HangUp("leg-1"), DestroyBridge("bridge-1"), DestroyBridge("bridge-1"))
     await stage.hear(LegHungUp, lambda event: event.leg == contact)
     await stage.hear(LegHungUp, lambda event: event.leg == "leg-1")
     await stage.settle()
     assert len(ends_of(stage, contact)) == len(ends_of(stage, "leg-1")) == 1
-    assert not [event for event in stage.heard if isinstance(event, CommandFailed | LegLeft)]
+    assert not (strange := [event for event in stage.heard if isinstance(event, CommandFailed | LegLeft)]), (
+        strange
+    )
 
 
 async def everybody_leaves_a_talk(stage: Stage) -> None:
@@ -214,7 +216,7 @@ async def an_unreachable_phone(stage: Stage) -> None:
     stage.send(ring("leg-1", contact, phone="1008"))
     event = await stage.hear(CommandFailed)
     assert event.command == ring("leg-1", contact, phone="1008")
-    assert event.failure is Failure.REFUSED
+    assert event.failure is Failure.REFUSED, event
 
 
 async def an_unknown_phone(stage: Stage) -> None:

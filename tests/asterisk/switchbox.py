@@ -21,6 +21,7 @@ from tests.servers import eventually, server_account, short_directory
 
 FIRST_PORT, LAST_PORT = 23000, 23999
 PHONES = ("1001", "1002", "1003")
+UNREGISTERED = "1008"
 _PASSWORD = secrets.token_urlsafe(16)
 _NOT_NEEDED = """
     app_voicemail app_voicemail_imap app_voicemail_odbc cdr_csv cdr_custom cdr_manager cel_custom
@@ -69,7 +70,7 @@ class Box:
             "ari_user": "floor",
             "ari_password": _PASSWORD,
             "app": app,
-            "endpoints": {phone: f"PJSIP/{phone}" for phone in PHONES},
+            "endpoints": {phone: f"PJSIP/{phone}" for phone in (*PHONES, UNREGISTERED)},
             "ami_port": self.ami_port,
             "ami_user": "floor",
             "ami_password": _PASSWORD,
@@ -82,9 +83,9 @@ class Pair:
     centre: Box
     network: Box
 
-    def call(self, number: str, ani: str = "5550001", *, seconds: int = 60, then: str = "") -> None:
-        """Somebody out there calls `number`; once answered he presses `then`, and holds on for `seconds`."""
-        self.network.console(f"dialplan set global DIGITS {then or 'none'}")
+    def call(self, number: str, ani: str = "5550001", *, digits: str = "", seconds: int = 60) -> None:
+        """Somebody calls `number`; once answered he presses `digits`, and holds on for `seconds`."""
+        self.network.console(f"dialplan set global DIGITS {digits or 'none'}")
         self.network.console(f"dialplan set global CALLER {ani}")
         self.network.console(f"channel originate Local/{number}@out/n extension {seconds}@caller")
 
@@ -222,6 +223,7 @@ def _centre_files(own: int, network: int) -> dict[str, str]:
         f"[trunk](end)\naors=trunk\ncontext=inbound\nidentify_by=ip\n[trunk]\ntype=aor\ncontact=sip:127.0.0.1:{network}\n"
         "[trunk]\ntype=identify\nendpoint=trunk\nmatch=127.0.0.1\n"
     )
+    phones += f"[{UNREGISTERED}](end)\naors={UNREGISTERED}\n[{UNREGISTERED}]\ntype=aor\nmax_contacts=1\n"
     return {
         "pjsip.conf": _pjsip(own, phones + trunk),
         "extensions.conf": (
