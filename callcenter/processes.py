@@ -34,10 +34,10 @@ def up(site_path: Path, run: RunDirectory, say: Say = lambda _: None) -> None:
     Raises SiteErrors, AsteriskMissing, PortTaken or SupervisorError: each is a clear line.
     """
     from .history import migrate
-    from .site import load, prepare
+    from .site import prepare, site_in_force
 
     os.umask(0o077)
-    site = load(site_path)
+    site = site_in_force(site_path, run)
     processes = machine_processes(site_path, site, run)
     supervisor = Supervisor(run, processes)
     supervisor.refuse_root()
@@ -64,9 +64,9 @@ def down(site_path: Path, run: RunDirectory, say: Say = lambda _: None) -> None:
 
 def status(site_path: Path, run: RunDirectory) -> list[ProcessStatus]:
     """The processes of this machine as they are."""
-    from .site import load
+    from .site import site_in_force
 
-    return Supervisor(run, machine_processes(site_path, load(site_path), run)).status()
+    return Supervisor(run, machine_processes(site_path, site_in_force(site_path, run), run)).status()
 
 
 def machine_processes(site_path: Path, site: Site | None, run: RunDirectory) -> tuple[Process, ...]:
@@ -131,7 +131,10 @@ def _asterisk(site: Site | None, run: RunDirectory) -> Process:
     conf = str(run.asterisk / "etc" / "asterisk.conf")
     if site is None:
         return Process("asterisk", ("asterisk",), ready=lambda: False, stage=_ASTERISK)
-    argv = find_asterisk().argv
+    from .site import asterisk_command
+
+    install = find_asterisk()
+    argv = install.argv
     http_port = site.asterisk.http_port
 
     def fully_booted() -> bool:
@@ -146,7 +149,7 @@ def _asterisk(site: Site | None, run: RunDirectory) -> Process:
 
     return Process(
         "asterisk",
-        (*argv, "-f", "-C", conf),
+        asterisk_command(run, install),
         ready=fully_booted,
         stage=_ASTERISK,
         stop_seconds=20.0,  # it hangs up what is left and waits up to 15 s

@@ -16,12 +16,12 @@ _TARGET = "callcenter.target"
 
 def write_units(site_path: Path, run: RunDirectory, directory: Path, account: str) -> list[Path]:
     """Write `callcenter.target` and `callcenter-NAME.service` for each process; the paths written."""
-    from .site import load
+    from .site import site_in_force
 
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", account):
         raise SupervisorError(f"{account!r} is no account name")
     directory.mkdir(parents=True, exist_ok=True)
-    processes = machine_processes(site_path, load(site_path), run)
+    processes = machine_processes(site_path, site_in_force(site_path, run), run)
     texts = {_TARGET: _target(processes)}
     texts |= {_unit_name(process): _service(process, processes, run, account) for process in processes}
     for name, text in texts.items():
