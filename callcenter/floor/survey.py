@@ -70,6 +70,9 @@ def _sessions(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
     for session in list(scene.sessions.values()):
         if session.leg not in seen:
             sessions.end(scene, session, at)
+    for timer in [t for t in scene.timers if t.startswith("session:")]:  # of sessions before a crash
+        if timer.partition(":")[2] not in scene.sessions:
+            scene.stop(timer)
 
 
 def _known_contacts(scene: Scene, event: SwitchSurveyed, seen: dict[str, SeenLeg]) -> None:

@@ -1,0 +1,185 @@
+"""What must be true of a floor after every single event, however it came to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from callcenter.floor import events as seen
+from callcenter.floor.agents import Activity, Agent, Presence
+from callcenter.floor.contacts import ContactState
+from callcenter.floor.records import ContactClosed
+from callcenter.floor.scene import Scene
+from callcenter.state.codec import encode
+from tests.floor.world import World
+
+IN_QUEUE = (ContactState.WAITING, ContactState.OFFERED)
+
+
+def check(world: World) -> None:
+    """All of them; raises AssertionError that says which, and of whom."""
+    scene = world.floor.scene
+    saved_is_what_is(world)
+    offers_match(scene)
+    timers_have_subjects(world)
+    indexes_agree(scene)
+    every_contact_closes_once(world)
+    if scene.connected:
+        queues_agree(scene)
+        nobody_waits_beside_a_free_agent(scene)
+    if scene.connected and world.connected:
+        one_leg_per_agent(world)
+        nobody_is_forgotten(world)
+
+
+def saved_is_what_is(world: World) -> None:
+    scene = world.floor.scene
+    assert {k: encode(c) for k, c in scene.contacts.items()} == world.saved.contacts, "contacts not saved"
+    assert {k: encode(a) for k, a in scene.agents.items()} == world.saved.agents, "agents not saved"
+
+
+def offers_match(scene: Scene) -> None:
+    """An agent and a contact always mean one another; nobody is in two offers or conversations."""
+    pairs = [c for c in scene.contacts.values() if c.state in (ContactState.OFFERED, ContactState.TALKING)]
+    twice = [a for a, n in Counter(c.agent for c in pairs).items() if n > 1]
+    assert not twice, f"agents with two contacts: {twice}"
+    for contact in pairs:
+        agent = scene.agents.get(contact.agent)
+        assert agent is not None, f"{contact.id} is with an agent who is not there"
+        assert agent.contact == contact.id, f"{contact.id} is with {agent.number}, who is not with it"
+        expected = Activity.OFFERED if contact.state is ContactState.OFFERED else Activity.TALKING
+        assert agent.activity is expected, f"{agent.number} is {agent.activity}, {contact.id} {contact.state}"
+    with_agent = {c.agent for c in pairs}
+    for agent in scene.agents.values():
+        busy = agent.activity in (Activity.OFFERED, Activity.TALKING)
+        if scene.connected:
+            assert busy == (agent.number in with_agent), f"{agent.number} is {agent.activity} with nobody"
+        if agent.presence is Presence.LOGGED_OUT:
+            assert agent.activity is Activity.IDLE, f"{agent.number} is logged out and {agent.activity}"
+            assert not agent.phone
+        else:
+            assert scene.seats.get(agent.phone) == agent.number, f"{agent.number} sits nowhere"
+
+
+def timers_have_subjects(world: World) -> None:
+    scene = world.floor.scene
+    assert scene.timers == set(world.saved.timers), "the floor's timers and the engine's differ"
+    for timer in scene.timers:
+        kind, _, subject = timer.partition(":")
+        contact, agent = scene.contacts.get(subject), scene.agents.get(subject)
+        match kind:
+            case "ring":
+                alive = contact is not None and contact.state is ContactState.OFFERED
+            case "wait":
+                alive = contact is not None and contact.state in IN_QUEUE
+            case "answer":
+                alive = contact is not None and contact.state in IN_QUEUE and not contact.answered
+            case "wrapup":
+                alive = agent is not None and agent.activity is Activity.WRAPUP
+            case "session":
+                alive = subject in scene.sessions or not scene.connected
+            case _:
+                alive = timer == "fallback:"
+        assert alive, f"timer {timer} outlives its subject"
+    for contact in scene.contacts.values():
+        if contact.state is ContactState.OFFERED:
+            assert f"ring:{contact.id}" in scene.timers, f"{contact.id} is offered without an end"
+    for agent in scene.agents.values():
+        if agent.activity is Activity.WRAPUP:
+            assert f"wrapup:{agent.number}" in scene.timers, f"{agent.number} wraps up without an end"
+    for session in scene.sessions:
+        assert f"session:{session}" in scene.timers, f"session {session} has no end"
+
+
+def indexes_agree(scene: Scene) -> None:
+    for playback, leg in scene.playbacks.items():
+        owner = scene.contacts.get(leg) or scene.sessions.get(leg)
+        assert owner is not None, f"playback {playback} of nobody"
+        assert owner.playback == playback, f"playback {playback} left over"
+    for agent in scene.agents.values():
+        if agent.leg:
+            assert scene.agent_legs.get(agent.leg) == agent.number, f"leg {agent.leg} is not known"
+    for phone, number in scene.seats.items():
+        assert scene.agents[number].phone == phone, f"{number} sits at {phone} and does not know"
+    for name, queue in scene.queues.items():
+        assert queue.free == sorted(queue.free)
+        free = {a.number for a in scene.agents.values() if scene.is_free(a) and name in a.queues}
+        assert {key[2] for key in queue.free} == free, f"free agents of {name}"
+        for key in queue.free:
+            assert queue._key(scene.agents[key[2]]) == key, f"{key[2]} stands in {name} by an old key"
+
+
+def queues_agree(scene: Scene) -> None:
+    for name, queue in scene.queues.items():
+        waiting = sorted(
+            (c.arrived_at, c.id)
+            for c in scene.contacts.values()
+            if c.queue == name and c.state is ContactState.WAITING
+        )
+        assert queue.waiting == waiting, f"{name}: {queue.waiting} wait, should be {waiting}"
+
+
+def nobody_waits_beside_a_free_agent(scene: Scene) -> None:
+    for name, queue in scene.queues.items():
+        assert not (queue.waiting and queue.free), f"{name}: {queue.waiting[0]} waits beside {queue.free[0]}"
+
+
+def every_contact_closes_once(world: World) -> None:
+    closed = Counter(r.contact for r in world.records if isinstance(r, ContactClosed))
+    for contact, times in closed.items():
+        assert times == 1 or contact in world.amnesia, f"{contact} was closed {times} times"
+    for contact in world.floor.scene.contacts.values():
+        if contact.id not in world.amnesia:
+            ended = contact.state is ContactState.ENDING
+            assert closed[contact.id] == ended, f"{contact.id} is {contact.state}, closed {closed[contact.id]}"
+
+
+def one_leg_per_agent(world: World) -> None:
+    twice = [a for a, n in Counter(leg.agent for leg in world.agent_legs()).items() if n > 1]
+    assert not twice, f"two phones ring for agents {twice}"
+    heard = {getattr(e, "leg", "") for e in world.pending}
+    heard |= {getattr(e.command, "leg", "") for e in world.pending if isinstance(e, seen.CommandFailed)}
+    for agent in world.floor.scene.agents.values():
+        if agent.leg:
+            known = agent.leg in world.legs or agent.leg in heard
+            assert known, f"{agent.number} holds a leg that is gone: {agent.leg}"
+    for leg in world.floor.scene.agent_legs:
+        assert leg in world.legs or leg in heard, f"a leg that is gone is remembered: {leg}"
+
+
+def nobody_is_forgotten(world: World) -> None:
+    """Every caller in our hands is in a contact, or is about to be told; every contact has a caller."""
+    scene = world.floor.scene
+    arriving = {e.contact for e in world.pending if isinstance(e, seen.CallArrived)}
+    leaving = {getattr(e, "leg", "") for e in world.pending}
+    for leg in world.legs.values():
+        if leg.in_app and not leg.phone:
+            assert leg.id in scene.contacts or leg.id in arriving, f"caller {leg.id} is forgotten"
+    for contact in scene.contacts.values():
+        leg_there = world.legs.get(contact.id)
+        alive = leg_there is not None and leg_there.in_app
+        assert alive or contact.id in leaving, f"{contact.id} is {contact.state} without a caller"
+    if not world.pending and not world.disturbed:
+        for contact in scene.contacts.values():
+            if contact.state is ContactState.TALKING:
+                together = {contact.id, contact.agent_leg}
+                assert world.bridges.get(contact.bridge) == together, f"{contact.id} is not joined"
+            if contact.state is ContactState.ENDING:
+                raise AssertionError(f"{contact.id} is over and nobody hung up")
+
+
+def is_best(agent: Agent, others: list[Agent], key: object) -> bool:
+    return all(key(agent) <= key(o) for o in others)  # type: ignore[operator]
+
+
+def is_empty(world: World) -> None:
+    """Nothing is left when everybody has gone home."""
+    scene = world.floor.scene
+    assert not scene.contacts, f"contacts left: {list(scene.contacts)}"
+    assert not scene.sessions
+    assert not scene.playbacks
+    assert not scene.agent_legs, f"legs left: {scene.agent_legs}"
+    assert not scene.timers, f"timers left: {scene.timers}"
+    assert not world.legs, f"legs left in Asterisk: {list(world.legs)}"
+    assert not world.bridges, f"bridges left in Asterisk: {list(world.bridges)}"
+    assert all(not q.waiting for q in scene.queues.values())
+    assert all(a.activity is Activity.IDLE and not a.leg and not a.contact for a in scene.agents.values())

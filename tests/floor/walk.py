@@ -1,0 +1,205 @@
+"""Anything that can happen to a floor, in any order: the steps that hypothesis and the long walk take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from callcenter.floor import commands as do
+from callcenter.floor import events as seen
+from callcenter.floor.events import AgentDefinition, Failure
+from callcenter.floor.plan import QueuePlan
+from tests.floor import plans
+from tests.floor.invariants import check, is_empty
+from tests.floor.world import World
+
+Step: TypeAlias = tuple[str, int]
+
+BUSY_PLAN = plans.plan(
+    QueuePlan(
+        "sales",
+        "Sales",
+        wrapup_seconds=10,
+        greeting=("greeting",),
+        music="default",
+        max_wait_seconds=60,
+        max_waiting=3,
+    ),
+    replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234"),
+    replace(plans.GOLD, max_waiting=2, full_prompts=()),
+)
+NUMBERS = ("100", "200", "300", "400", "999")
+WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
+CAUSES = (16, 17, 19, 20, 21)
+CODES = ("*11", "*1111", "*12", "*13", "*14", "*141", "*149", "*15", "*18", "*19", "777", "*1113")
+KEYS = ("1111#", "11#", "9#", "1", "*", "3333#", "#")
+FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
+    (do.RingAgent, Failure.FAILED),
+    (do.RingAgent, Failure.NOT_FOUND),
+    (do.RingAgent, Failure.TIMED_OUT),
+    (do.ConnectLegs, Failure.FAILED),
+    (do.ConnectLegs, Failure.TIMED_OUT),
+    (do.PlayPrompts, Failure.REFUSED),
+    (do.SendOutside, Failure.REFUSED),
+    (do.AnswerLeg, Failure.TIMED_OUT),
+    (do.StartMusic, Failure.FAILED),
+    (do.TakeFromFallback, Failure.AWAY),
+)
+
+
+def _pick(things: Iterable[str], n: int) -> str:
+    found = list(things)
+    return found[n % len(found)] if found else ""
+
+
+def _agent(n: int) -> str:
+    return plans.AGENTS[n % 4].number
+
+
+def _answer(w: World, n: int) -> None:
+    if leg := _pick(w.ringing(), n):
+        w.answer(w.leg_to(leg))
+
+
+def _refuse(w: World, n: int) -> None:
+    if agent := _pick(w.ringing(), n):
+        w.hang_up(w.leg_to(agent), CAUSES[n % len(CAUSES)])
+
+
+def _hang_up(w: World, n: int) -> None:
+    if leg := _pick(w.legs, n):
+        w.hang_up(leg)
+
+
+def _caller_hangs_up(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.legs.values() if not x.phone), n):
+        w.hang_up(leg)
+
+
+def _agent_hangs_up(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.agent_legs() if x.up), n):
+        w.hang_up(leg)
+
+
+def _finish_playback(w: World, n: int) -> None:
+    if playback := _pick(w.playing, n):
+        w.finish_playback(playback)
+
+
+def _press(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.legs.values() if x.phone and not x.agent), n):
+        w.press(leg, KEYS[n % len(KEYS)])
+
+
+def _phones_seen(w: World, n: int) -> None:
+    w.receive(seen.PhonesSeen(w.now, frozenset(p for i, p in enumerate(plans.PHONES[:4]) if n >> i & 1)))
+
+
+def _plan(w: World, n: int) -> None:
+    queues = dict(BUSY_PLAN.queues)
+    services = dict(BUSY_PLAN.services)
+    if n % 3 == 1:
+        del queues["help"], services["help"]
+    elif n % 3 == 2:
+        queues["gold"] = replace(plans.GOLD, music="", wrapup_seconds=5)
+    w.apply(replace(BUSY_PLAN, queues=queues, services=services))
+
+
+def _people(w: World, n: int) -> None:
+    people = list(plans.AGENTS)
+    if n % 3 == 1:
+        del people[n % 4]
+    elif n % 3 == 2:
+        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111")
+    w.publish(people)
+
+
+def _fault(w: World, n: int) -> None:
+    w.fail_next(*FAULTS[n % len(FAULTS)])
+
+
+def _crash(w: World, _n: int) -> None:
+    w.restart_engine()
+
+
+def _operator_takes(w: World, n: int) -> None:
+    """Somebody at Asterisk's console sends a leg to the dialplan."""
+    if leg := _pick((x.id for x in w.legs.values() if x.in_app), n):
+        w.legs[leg].in_app, w.legs[leg].application = False, "Dial"
+        for bridge in w.bridges.values():
+            bridge.discard(leg)
+        w._tell(seen.LegLeft(w.now, leg))
+
+
+ORDINARY: Mapping[str, Callable[[World, int], object]] = {
+    "call": lambda w, n: w.call(NUMBERS[n % len(NUMBERS)]),
+    "answer": _answer,
+    "refuse": _refuse,
+    "caller hangs up": _caller_hangs_up,
+    "agent hangs up": _agent_hangs_up,
+    "hang up any": _hang_up,
+    "playback ends": _finish_playback,
+    "time": lambda w, n: w.pass_time(WAITS[n % len(WAITS)]),
+    "log in": lambda w, n: w.login(_agent(n), plans.PHONES[n % 5]),
+    "log out": lambda w, n: w.ask(seen.AgentLogoutRequested, agent=_agent(n)),
+    "ready": lambda w, n: w.ask(seen.AgentReadyRequested, agent=_agent(n)),
+    "not ready": lambda w, n: w.ask(seen.AgentNotReadyRequested, agent=_agent(n), reason="break"),
+    "end wrap-up": lambda w, n: w.ask(seen.WrapupEndRequested, agent=_agent(n)),
+    "dial": lambda w, n: w.dial(plans.PHONES[n % 5], CODES[n % len(CODES)]),
+    "press": _press,
+    "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
+    "phones seen": _phones_seen,
+    "plan": _plan,
+    "people": _people,
+    "operator": _operator_takes,
+}
+TROUBLE: Mapping[str, Callable[[World, int], object]] = {
+    "deliver one": lambda w, n: w.deliver(n),
+    "deliver all": lambda w, n: w.run(),
+    "repeat": lambda w, n: w.repeat(n),
+    "lose": lambda w, n: w.lose(),
+    "reconnect": lambda w, n: w.reconnect() if not w.connected else None,
+    "survey": lambda w, n: w.survey(),
+    "crash": _crash,
+    "crash before acting": lambda w, n: setattr(w, "crash_next", True),
+    "empty restart": lambda w, n: w.restart_engine(empty=True),
+    "asterisk restarts": lambda w, n: w.restart_asterisk(),
+    "fault": _fault,
+    "fallback call": lambda w, n: w.call_fallback(NUMBERS[n % 3]),
+}
+ALL = {**ORDINARY, **TROUBLE}
+
+
+def walk(steps: Iterable[Step], *, calm: bool = False) -> World:
+    """Take the steps; after each one everything that must hold is checked. Then all go home."""
+    world = World(BUSY_PLAN)
+    world.disturbed = not calm
+    for name, n in steps:
+        ALL[name](world, n)
+        if calm:
+            world.run()
+        check(world)
+    go_home(world)
+    return world
+
+
+def go_home(world: World) -> None:
+    """Asterisk is there, everybody hangs up, time passes: nothing may be left."""
+    world.crash_next = False
+    world.faults.clear()
+    world.run()
+    if not world.floor.scene.connected or not world.connected:
+        world.survey()
+    world.receive(seen.PhonesSeen(world.now, frozenset()))
+    world.run()
+    for _ in range(50):
+        check(world)
+        for leg in list(world.legs):
+            world.hang_up(leg)
+        world.run()
+        world.pass_time(120.0)
+        if not world.legs and not world.floor.scene.contacts and not world.saved.timers:
+            break
+    check(world)
+    is_empty(world)
