@@ -1,0 +1,296 @@
+"""`callcenter agents`: who they are (PostgreSQL), and what they are doing (the floor)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callcenter.cli_context import Context
+from callcenter.durations import clock
+from callcenter.endpoints import database_url, redis_url
+from callcenter.floor.agents import Agent
+from callcenter.floor.events import (
+    AgentLoginRequested,
+    AgentLogoutRequested,
+    AgentNotReadyRequested,
+    AgentReadyRequested,
+    Request,
+)
+from callcenter.history.database import Connection, DatabaseAway, connect
+from callcenter.people import store
+from callcenter.people.jobs import publish
+from callcenter.people.model import Allowed, Person, PersonRefused, accept
+from callcenter.people.sheet import changes, read_sheet, write_refused
+from callcenter.pins import generate_pin, hash_pin, weakness
+from callcenter.site import Site, load
+from callcenter.state import FloorClient, StateAway
+
+_PIN = click.option("--pin", metavar="DIGITS", help="The PIN; - asks for it. Without it one is made up.")
+
+
+@click.group(epilog="Example: callcenter agents add 1001 'Anna Li' --queue sales --queue repair")
+def agents() -> None:
+    """Agents: who they are, and what they are doing."""
+
+
+@agents.command(epilog="Example: callcenter agents add 1001 王芳 --queue sales --language zh")
+@click.argument("number")
+@click.argument("name")
+@click.option("--queue", "queues", multiple=True, help="A queue that the agent serves; repeat it for more.")
+@click.option("--language", default="", help="The language the agent is spoken to in.")
+@_PIN
+@click.pass_obj
+def add(
+    context: Context, number: str, name: str, queues: tuple[str, ...], language: str, pin: str | None
+) -> None:
+    """Add an agent; a PIN that is made up is shown once, here."""
+    site = load(context.site_path)
+    person = accept(number, name, queues, language, _allowed(site))
+    made_up, pin_hash = _new_pin(pin, person.number)
+    _write(context, site, lambda connection: store.add(connection, replace(person, pin_hash=pin_hash)))
+    context.say(f"agent {person.number} is added" + (f"; the PIN is {made_up}" if made_up else ""))
+    if context.json:
+        context.print_json({"number": person.number, "pin": made_up})
+
+
+@agents.command(
+    "import", epilog="Example: callcenter agents import staff.csv --dry-run --refused refused.csv"
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
+@click.option("--refused", type=click.Path(path_type=Path), help="Write the refused rows to this CSV file.")
+@click.pass_obj
+def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -> None:
+    """Add and change agents from a CSV file with the columns number, name, queues, language, pin.
+
+    Queues are separated by blanks. Refused rows are shown with line and reason and end the command with
+    exit code 1; all others are taken.
+    """
+    site = load(context.site_path)
+    sheet = read_sheet(file, _allowed(site))
+
+    def take(connection: Connection) -> Any:
+        found = changes(sheet, {each.number: each for each in store.people(connection)}, dry=dry_run)
+        if not dry_run:
+            for person in found.added:
+                store.add(connection, person)
+            for person in found.changed:
+                store.change(connection, person)
+        return found
+
+    found = _write(context, site, take, tell=not dry_run)
+    if refused is not None:
+        write_refused(refused, sheet)
+    if context.json:
+        context.print_json(
+            {
+                "added": [person.number for person in found.added],
+                "changed": [person.number for person in found.changed],
+                "unchanged": found.unchanged,
+                "refused": [{"line": row.line, "reason": row.reason} for row in sheet.refused],
+                "pins": found.generated,
+            }
+        )
+    else:
+        for row in sheet.refused:
+            context.say(f"{file} line {row.line}: {row.reason}")
+        would = "would be " if dry_run else ""
+        context.say(
+            f"{would}added {len(found.added)}, {would}changed {len(found.changed)}, "
+            f"unchanged {found.unchanged}, refused {len(sheet.refused)}"
+        )
+        if found.generated:
+            context.print_table(("agent", "PIN (shown once)"), sorted(found.generated.items()))
+    if sheet.refused:
+        raise SystemExit(1)
+
+
+@agents.command("list", epilog="Example: callcenter agents list --json")
+@click.pass_obj
+def list_(context: Context) -> None:
+    """All agents and what they are doing now."""
+    site = load(context.site_path)
+    live, live_fault = _live(context, site)
+    try:
+        with connect(database_url(site, context.run)) as connection:
+            everybody = store.people(connection)
+    except DatabaseAway as away:
+        if not live:
+            raise
+        _warn(f"{away}; this is the floor's own list")
+        everybody = [Person(each.number, each.name, each.queues, each.language) for each in live.values()]
+    rows = [_row(person, live.get(person.number)) for person in everybody]
+    context.print_table(("agent", "name", "queues", "presence", "activity", "phone", "for"), rows)
+    if live_fault:
+        _warn(live_fault)
+
+
+@agents.command(epilog="Example: callcenter agents show 1001")
+@click.argument("number")
+@click.pass_obj
+def show(context: Context, number: str) -> None:
+    """One agent: who he is and what he is doing now."""
+    site = load(context.site_path)
+    with connect(database_url(site, context.run)) as connection:
+        person = store.find(connection, number)
+    live, live_fault = _live(context, site)
+    agent = live.get(number)
+    facts: dict[str, object] = {
+        "agent": person.number,
+        "name": person.name,
+        "queues": " ".join(person.queues),
+        "language": person.language,
+        "PIN": "set" if person.pin_hash else "none: cannot log in by phone",
+    }
+    if agent is not None:
+        facts |= {
+            "presence": str(agent.presence),
+            "reason": agent.reason,
+            "activity": str(agent.activity),
+            "phone": agent.phone,
+            "contact": agent.contact,
+            "calls since log-in": agent.calls_taken,
+        }
+    if context.json:
+        context.print_json(facts)
+    else:
+        context.print_table(("", ""), [(key, value) for key, value in facts.items() if value != ""])
+    if live_fault:
+        _warn(live_fault)
+
+
+@agents.command(epilog="Example: callcenter agents remove 1001")
+@click.argument("number")
+@click.pass_obj
+def remove(context: Context, number: str) -> None:
+    """Remove an agent; one who is talking leaves when he is free. What he did stays in the reports."""
+    _write(context, load(context.site_path), lambda connection: store.remove(connection, number))
+    context.say(f"agent {number} is removed")
+
+
+@agents.command("set-pin", epilog="Example: callcenter agents set-pin 1001 --pin -")
+@click.argument("number")
+@_PIN
+@click.pass_obj
+def set_pin(context: Context, number: str, pin: str | None) -> None:
+    """Give an agent a new PIN; one that is made up is shown once, here."""
+    made_up, pin_hash = _new_pin(pin, number)
+    _write(context, load(context.site_path), lambda connection: store.set_pin(connection, number, pin_hash))
+    context.say(f"agent {number} has a new PIN" + (f": {made_up}" if made_up else ""))
+    if context.json:
+        context.print_json({"number": number, "pin": made_up})
+
+
+@agents.command(epilog="Example: callcenter agents login 1001 8001")
+@click.argument("number")
+@click.argument("phone")
+@click.pass_obj
+def login(context: Context, number: str, phone: str) -> None:
+    """Log an agent in at a phone; no PIN is asked for here."""
+    _ask(context, AgentLoginRequested, agent=number, phone=phone)
+
+
+@agents.command(epilog="Example: callcenter agents logout 1001")
+@click.argument("number")
+@click.pass_obj
+def logout(context: Context, number: str) -> None:
+    """Log an agent out; one who is talking, when the contact is over."""
+    _ask(context, AgentLogoutRequested, agent=number)
+
+
+@agents.command(epilog="Example: callcenter agents ready 1001")
+@click.argument("number")
+@click.pass_obj
+def ready(context: Context, number: str) -> None:
+    """Make an agent ready: calls may come."""
+    _ask(context, AgentReadyRequested, agent=number)
+
+
+@agents.command("not-ready", epilog="Example: callcenter agents not-ready 1001 --reason lunch")
+@click.argument("number")
+@click.option("--reason", default="", help="Why: one of the site file's reasons.")
+@click.pass_obj
+def not_ready(context: Context, number: str, reason: str) -> None:
+    """Make an agent not ready: no call comes."""
+    reasons = sorted(load(context.site_path).reasons.values())
+    if reason and reason not in reasons:
+        context.fail(f"reason {reason!r} is not in the site file: expected one of {', '.join(reasons)}")
+    _ask(context, AgentNotReadyRequested, agent=number, reason=reason)
+
+
+def _ask(context: Context, request: type[Request], **fields: Any) -> None:
+    site = load(context.site_path)
+    with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
+        reply = floor.ask(request, **fields)
+    if context.json:
+        context.print_json(reply)
+    elif reply.ok:
+        context.say(reply.text)
+    else:
+        context.fail(reply.text)
+    if not reply.ok:
+        raise SystemExit(1)
+
+
+def _write(context: Context, site: Site, change: Callable[[Connection], Any], tell: bool = True) -> Any:
+    """Change people in one transaction, then tell the floor at once; the back office does if we cannot."""
+    with connect(database_url(site, context.run)) as connection:
+        done = change(connection)
+        connection.commit()
+        if tell:
+            try:
+                with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
+                    publish(connection, floor)
+            except StateAway:
+                _warn("Redis does not answer: the floor learns of it when it is back")
+    return done
+
+
+def _new_pin(given: str | None, number: str) -> tuple[str, str]:
+    """The PIN to show ("" when it was given) and its hash. Raises PersonRefused for a weak one."""
+    if given is None:
+        made_up = generate_pin(number)
+        return made_up, hash_pin(made_up)
+    pin = click.prompt("PIN", hide_input=True) if given == "-" else given
+    if why := weakness(pin, number):
+        raise PersonRefused(f"PIN: {why}")
+    return "", hash_pin(pin)
+
+
+def _live(context: Context, site: Site) -> tuple[dict[str, Agent], str]:
+    try:
+        with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
+            engine = floor.engine()
+            fault = "" if engine and engine.alive else "no engine runs: what you see is the state it left"
+            return {agent.number: agent for agent in floor.agents()}, fault
+    except StateAway as away:
+        return {}, str(away)
+
+
+def _row(person: Person, agent: Agent | None) -> tuple[object, ...]:
+    if agent is None:
+        return (person.number, person.name, " ".join(person.queues), "", "", "", "")
+    presence = str(agent.presence).replace("_", " ") + (f" ({agent.reason})" if agent.reason else "")
+    here = agent.presence != "logged_out"
+    return (
+        person.number,
+        person.name,
+        " ".join(person.queues),
+        presence,
+        str(agent.activity) if here else "",
+        agent.phone,
+        clock(time.time() - agent.since) if agent.since else "",
+    )
+
+
+def _warn(text: str) -> None:
+    click.echo(f"callcenter: {text}", err=True)
+
+
+def _allowed(site: Site) -> Allowed:
+    return Allowed({queue.name for queue in site.queues}, site.site.languages)

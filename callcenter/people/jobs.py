@@ -1,0 +1,102 @@
+"""Publishing: the floor learns the complete list of agents whenever it has another version of it.
+
+Versions are compared for being different, not for being newer: a database restored from a backup is
+published too. A floor whose Redis lost everything has no version, and is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+from psycopg.rows import dict_row
+
+from callcenter.floor.events import PeoplePublished
+from callcenter.history.database import KEEPALIVES, Connection, rows
+from callcenter.people.model import Person
+from callcenter.people.store import PEOPLE, VERSION, definition, people, person_of
+from callcenter.state import FloorClient, StateAway
+
+EVERY_SECONDS = 1.0
+AGAIN_SECONDS = 10.0  # a version that was posted and not taken (no engine) is posted again after so long
+
+log = structlog.get_logger()
+
+
+def publish(connection: Connection, floor: FloorClient) -> None:
+    """Post the list as it is in this connection's transaction-so-far; commit first. Raises StateAway."""
+    version = rows(connection, VERSION)[0]["version"]  # read first: at worst the list is newer than it says
+    floor.post(_published(version, people(connection)))
+
+
+class Publisher:
+    """`await Publisher(url, floor).run()` until cancelled; PostgreSQL or Redis away is waited out."""
+
+    def __init__(self, url: str, floor: FloorClient) -> None:
+        self._url = url
+        self._floor = floor
+        self._connection: psycopg.AsyncConnection | None = None
+        self._posted = -1
+        self._posted_at = 0.0
+        self._away = False
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._try()
+                await asyncio.sleep(EVERY_SECONDS)
+        finally:
+            await self._disconnect()
+
+    async def check(self) -> bool:
+        """Compare, and post when they differ. Raises psycopg.Error, StateAway."""
+        connection = await self._connect()
+        version = await _one_version(connection)
+        known = (await asyncio.to_thread(self._floor.meta)).get("people_version", "")
+        if known == str(version):
+            return False
+        if version == self._posted and time.monotonic() - self._posted_at < AGAIN_SECONDS:
+            return False  # on its way
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            everybody = [person_of(row) for row in await (await cursor.execute(PEOPLE)).fetchall()]
+        await asyncio.to_thread(self._floor.post, _published(version, everybody))
+        self._posted, self._posted_at = version, time.monotonic()
+        log.info("people published", version=version, agents=len(everybody))
+        return True
+
+    async def _try(self) -> None:
+        try:
+            await self.check()
+        except (psycopg.Error, StateAway) as error:
+            await self._disconnect()
+            if not self._away:
+                log.warning("people cannot be published", error=str(error).strip())
+            self._away = True
+        else:
+            self._away = False
+
+    async def _connect(self) -> psycopg.AsyncConnection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._url, application_name="callcenter-people", autocommit=True, **KEEPALIVES
+            )
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                await connection.close()
+
+
+async def _one_version(connection: psycopg.AsyncConnection) -> int:
+    row = await (await connection.execute(VERSION)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _published(version: int, everybody: Sequence[Person]) -> PeoplePublished:
+    return PeoplePublished(time.time(), version, tuple(definition(person) for person in everybody))
