@@ -63,7 +63,7 @@ class NetworkCall:
 
     async def ended(self, within: float = 10.0) -> int:
         """Wait until it is over; returns the cause. Raises NetworkFault at the deadline."""
-        if not await self._until(lambda: self.state is CallState.ENDED, within):
+        if not await self.over(within):
             raise NetworkFault(f"{self!r} had not ended after {within:g} s")
         return self.cause
 
@@ -78,7 +78,7 @@ class NetworkCall:
         """Press keys, at a person's fast pace (100 ms down, 60 ms up); returns when all were pressed."""
         await self._unless_gone(self._ari.channels.send_dtmf(self.id, digits, between=60, duration=100))
         # Asterisk answers when it has queued them.
-        await self._until(lambda: self.state is CallState.ENDED, 0.16 * len(digits))
+        await self.over(0.16 * len(digits))
 
     async def hum(self, hz: int) -> None:
         """Play a tone of TONES_HZ to the other side until `hush` or the end."""
@@ -108,6 +108,10 @@ class NetworkCall:
             await self._unless_gone(self._set("TALK_DETECT(remove)"))
             return self._sounds > 0
 
+    async def over(self, within: float) -> bool:
+        """Whether it is over by then."""
+        return await self._until(lambda: self.state is CallState.ENDED, within)
+
     async def hears_digits(self, digits: str, within: float = 5.0) -> bool:
         """Whether the other side has pressed these keys by then."""
         return await self._until(lambda: digits in self.digits_heard, within)
@@ -118,6 +122,8 @@ class NetworkCall:
 
     async def ring(self) -> None:
         """Tell the calling side that it rings (an incoming call)."""
+        if self.state is CallState.ENDED:
+            return
         self.state, self.ringing_at = CallState.RINGING, time.time()
         self._changed()
         await self._unless_gone(self._ari.channels.ring(self.id))
@@ -159,7 +165,7 @@ class NetworkCall:
             await answer
         except AriError as error:
             over = isinstance(error, NotFound | Conflict)
-            if not (over and await self._until(lambda: self.state is CallState.ENDED, 1.0)):
+            if not (over and await self.over(1.0)):
                 raise NetworkFault(f"{self!r}: {error}") from error
 
     def _set(self, function: str) -> Awaitable[Any]:

@@ -43,6 +43,7 @@ _EVENTS = (
     "ChannelDtmfReceived", "ChannelHangupRequest", "StasisEnd",
 )  # fmt: skip
 _BUSY = 17
+_BREATH_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,9 @@ class NetworkPhone:
 
     async def came_in(self, call: NetworkCall) -> None:
         """An incoming call: do as the policy says."""
-        if self.current is not None:
+        # The end of the last call and the next ring may come in one breath, and Asterisk tells them by two
+        # threads: only a call that goes on is a call.
+        if self.current is not None and not await self.current.over(_BREATH_SECONDS):
             self.doubled += 1
             await call.hang_up(_BUSY)
             return

@@ -8,7 +8,7 @@
 
 Processes are started directly from `callcenter.processes`' own list, without the supervisor: faster,
 and nobody restarts what a test kills. `play` fails when a channel, a bridge or a contact is left on either
-side. Ports are 25400 and up.
+side. Ports are 25400-25799 for signalling, 30000 and up for audio; each centre claims a block of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,7 +49,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 AGENTS = ("2001", "2002", "2003", "2004")
 PIN = "4711"
 PHONES = ("1001", "1002", "1003", "1004", "1005", "1006")
-_BASE_PORT = 25400
+_BASE_PORT, _BASE_RTP, _BLOCKS = 25_400, 30_000, 40
 _numbers = itertools.count()
 
 SITE = """\
@@ -265,6 +266,7 @@ class Centre:
     site_text: str = SITE
     directory: Path = field(default_factory=lambda: short_directory("cc-centre-"))
     processes: dict[str, CentreProcess] = field(default_factory=dict)
+    claim: socket.socket | None = None  # holds our block of ports against other runs of the tests
     outside: PublicAsterisk = field(init=False)
     site: Site = field(init=False)
     database_url: str = field(init=False)
@@ -272,8 +274,7 @@ class Centre:
     def start(self) -> None:
         number = next(_numbers)
         floor = f"t{number}"
-        port = _BASE_PORT + 100 * number
-        rtp = 30_000 + 1000 * number  # RTP only; signalling stays in our range
+        port, rtp = self._claim_ports()
         self.database_url = self.postgres.create_database(f"centre_{number}_{os.getpid()}")
         network = NetworkPlace("127.0.0.1", port + 3, port + 4, rtp + 500, rtp + 799, port)
         self.site_path.write_text(
@@ -309,6 +310,8 @@ class Centre:
                     self.processes[name].stop()
         if hasattr(self, "outside"):
             self.outside.stop()
+        if self.claim is not None:
+            self.claim.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def play(self, script: Script, clean: bool = True) -> None:
@@ -322,7 +325,12 @@ class Centre:
                 async with PublicNetwork(self.outside) as network:
                     await network.registered()
                     world = World(self, network, floor)
-                    await script(world)
+                    try:
+                        await script(world)
+                    except BaseException:
+                        with suppress(Exception):  # the script's own failure is the one to tell
+                            await self._leave(world)
+                        raise
                     if clean:
                         await self._clean(world)
 
@@ -408,6 +416,22 @@ class Centre:
     def _account(self) -> pwd.struct_passwd | None:
         return server_account()
 
+    def _claim_ports(self) -> tuple[int, int]:
+        """The first port of a free block for signalling, and of one for audio."""
+        for block in range(_BLOCKS):
+            port = _BASE_PORT + 10 * block
+            claim = socket.socket()
+            try:
+                claim.bind(("127.0.0.1", port + 9))
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as left_over:
+                    left_over.bind(("127.0.0.1", port + 3))
+            except OSError:
+                claim.close()
+                continue
+            self.claim = claim
+            return port, _BASE_RTP + 800 * block
+        raise AssertionError(f"no free block of ports from {_BASE_PORT}")
+
     def _list_processes(self) -> None:
         for process in machine_processes(self.site_path, self.site, self.run):
             heartbeat = self.run.heartbeat / process.name
@@ -428,15 +452,19 @@ class Centre:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    async def _clean(self, world: World) -> None:
+    async def _leave(self, world: World) -> None:
+        """Everybody hangs up and logs out."""
         await world.network.hang_up_all()
+        for agent in world.floor.agents():
+            if agent.presence is not Presence.LOGGED_OUT:
+                await asyncio.to_thread(world.floor.ask, AgentLogoutRequested, agent=agent.number)
+
+    async def _clean(self, world: World) -> None:
+        await self._leave(world)
         assert await world.network.quiet() == []
         await world.sees(lambda: self.ari("channels") == [], "no channel is left in our Asterisk")
         await world.sees(lambda: self.ari("bridges") == [], "no bridge is left in our Asterisk")
         await world.sees(lambda: world.contacts() == [], "no contact is left on the floor")
-        for agent in world.floor.agents():
-            if agent.presence is not Presence.LOGGED_OUT:
-                await asyncio.to_thread(world.floor.ask, AgentLogoutRequested, agent=agent.number)
         doubled = {name: phone.doubled for name, phone in world.network.phones.items() if phone.doubled}
         assert not doubled, f"phones were rung while in a call: {doubled}"
 
