@@ -1,0 +1,203 @@
+"""Translation both ways: a real call's stream replayed, and what must never get through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callcenter.floor import commands as do
+from callcenter.floor.events import (
+    CallArrived,
+    DigitPressed,
+    Event,
+    LegAnswered,
+    LegHungUp,
+    PhoneDialled,
+    PlaybackFinished,
+)
+from callcenter.switch import translate
+from callcenter.switch.operations import AriRequest
+from callcenter.switch.translate import (
+    AppReplaced,
+    LegEnds,
+    LegGoing,
+    LegStrayed,
+    LegWentSomewhere,
+    Lines,
+    Untranslatable,
+)
+
+CAPTURE = Path(__file__).parent.parent / "captures" / "queued_call.jsonl"
+LINES = Lines({"1001": "PJSIP/1001", "1002": "PJSIP/1002", "5": "DAHDI/5"}, "floor-main", "n1")
+
+
+def ari(kind: str, leg: str = "c1", name: str = "PJSIP/trunk-00000001", **more: object) -> dict[str, Any]:
+    return {"type": kind, "channel": {"id": leg, "name": name, "state": "Ring"}, **more}
+
+
+def told(event: Mapping[str, Any], ends: LegEnds | None = None) -> translate.Translated:
+    return translate.event(event, 100.0, LINES, ends or LegEnds())
+
+
+def asked(command: do.Command) -> list[AriRequest]:
+    return list(translate.requests(command, LINES))
+
+
+def test_a_real_call_replays() -> None:
+    ends = LegEnds(originated={"leg-1", "leg-2"})
+    lines = [msgspec.json.decode(line) for line in CAPTURE.read_bytes().splitlines()]
+    results = [translate.event(line["event"], line["at"], LINES, ends) for line in lines]
+    events = [result for result in results if isinstance(result, Event)]
+    contact = lines[0]["event"]["channel"]["id"]
+    at = {index: line["at"] for index, line in enumerate(lines)}
+    assert events[:7] == [
+        CallArrived(at[0], contact, "5550001", "4001", events[0].arrived_at, "n1"),  # type: ignore[attr-defined]
+        PlaybackFinished(at[1], f"{contact}-p1"),
+        LegHungUp(at[3], "leg-1", 17),
+        LegAnswered(at[4], "leg-2"),
+        DigitPressed(at[5], "leg-2", "*"),
+        DigitPressed(at[6], "leg-2", "1"),
+        DigitPressed(at[7], "leg-2", "2"),
+    ]
+    assert sorted((event.leg, event.cause) for event in events[7:] if isinstance(event, LegHungUp)) == sorted(
+        [(contact, 16), ("leg-2", 16)]
+    )
+    assert len(events) == 9
+    assert [result for result in results if isinstance(result, LegGoing)] == [LegGoing("leg-2")]
+    assert ends == LegEnds()
+
+
+def test_an_arrival_is_cleaned() -> None:
+    event = ari("StasisStart", args=["inbound", "4001\n", "+86 (138)&Local/x", "99.250"])
+    assert told(event) == CallArrived(100.0, "c1", "+86138Localx", "4001", 99.25, "n1", answered=False)
+    for arrival in ("", "soon", "-1", "1e5", "nan", "9" * 30):
+        event = ari("StasisStart", args=["inbound", "1", "2", arrival])
+        assert told(event) == CallArrived(100.0, "c1", "2", "1", 100.0, "n1")
+
+
+def test_phones_are_known_by_their_channels() -> None:
+    event = ari("StasisStart", name="PJSIP/1002-0000000a", args=["phone", "*11"])
+    assert told(event) == PhoneDialled(100.0, "c1", "1002", "*11", "n1")
+    assert LINES.phone_of("DAHDI/5-1") == "5"
+    stranger = ari("StasisStart", name="PJSIP/1003-0000000a", args=["phone", "*11"])
+    assert isinstance(told(stranger), LegStrayed)
+    assert isinstance(told(ari("StasisStart", args=["transferred", "1"])), LegStrayed)
+
+
+def test_how_legs_end() -> None:
+    ends = LegEnds()
+    assert told(ari("StasisEnd"), ends) == LegWentSomewhere("c1")
+    assert told(ari("ChannelHangupRequest", cause=32, soft=True), ends) is None
+    assert told(ari("StasisEnd"), ends) == LegHungUp(100.0, "c1", 16)
+    assert told(ari("ChannelHangupRequest", cause=17), ends) is None
+    assert told(ari("StasisEnd"), ends) == LegHungUp(100.0, "c1", 17)
+    assert ends == LegEnds()
+    assert told(ari("StasisStart", leg="a1", args=["agent"]), ends) == LegAnswered(100.0, "a1")
+    assert told(ari("ChannelHangupRequest", leg="a1", cause=16), ends) is None
+    assert told(ari("StasisEnd", leg="a1"), ends) == LegGoing("a1")
+    assert told(ari("ChannelDestroyed", leg="a1", cause=0), ends) == LegHungUp(100.0, "a1", 16)
+    assert ends == LegEnds()
+    assert told({"type": "ApplicationReplaced"}) == AppReplaced()
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+        max_leaves=8,
+    ),
+    st.sampled_from([*translate.ALLOWED_EVENTS, "ChannelVarset", ""]),
+    st.sampled_from(["channel", "args", "playback", "digit", "cause"]),
+)
+def test_nothing_from_outside_breaks_it(junk: object, kind: str, key: str) -> None:
+    event = ari(kind, args=["inbound", "1", "2", "3"])
+    event[key] = junk
+    told(event)
+
+
+@given(st.text())
+def test_numbers_hold_nothing_dangerous(text: str) -> None:
+    number = translate.number(text)
+    assert len(number) <= 64
+    assert set(number) <= set("0123456789+*#_-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def test_ring_agent() -> None:
+    command = do.RingAgent("l/1", "c1", "501", "1001", "sales", "138&x", "4001", "zh", 20, 12.5)
+    (request,) = asked(command)
+    assert request.method == "POST"
+    assert request.uri == (
+        "channels/l%2F1?endpoint=PJSIP%2F1001&app=floor-main&appArgs=agent&callerId=138x&timeout=20"
+    )
+    assert msgspec.json.decode(request.body) == {
+        "variables": {
+            "CC_CONTACT": "c1",
+            "CC_AGENT": "501",
+            "CC_PHONE": "1001",
+            "CC_QUEUE": "sales",
+            "CC_ARRIVAL": "12.500",
+            "CC_LANGUAGE": "zh",
+            "CC_DNIS": "4001",
+            "__TRANSFER_CONTEXT": "transferred",
+        }
+    }
+
+
+def test_connect_absorbs_the_agents_digits() -> None:
+    assert asked(do.ConnectLegs("b1", "c1", "a1")) == [
+        AriRequest("POST", "bridges/b1?type=mixing%2Cdtmf_events"),
+        AriRequest("POST", "bridges/b1/addChannel?channel=c1"),
+        AriRequest("POST", "bridges/b1/addChannel?channel=a1&absorbDTMF=true"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "request_"),
+    [
+        (do.AnswerLeg("c1"), AriRequest("POST", "channels/c1/answer")),
+        (do.IndicateRinging("c1"), AriRequest("POST", "channels/c1/ring")),
+        (
+            do.PlayPrompts("c1", "p1", ("hello", "digits/1"), "zh"),
+            AriRequest("POST", "channels/c1/play/p1?media=sound%3Ahello%2Csound%3Adigits%2F1&lang=zh"),
+        ),
+        (do.StopPlayback("p1"), AriRequest("DELETE", "playbacks/p1")),
+        (do.StartMusic("c1", "jazz"), AriRequest("POST", "channels/c1/moh?mohClass=jazz")),
+        (do.StopMusic("c1"), AriRequest("DELETE", "channels/c1/moh")),
+        (do.DestroyBridge("b1"), AriRequest("DELETE", "bridges/b1")),
+        (do.HangUp("c1", 17), AriRequest("DELETE", "channels/c1?reason_code=17")),
+        (do.HangUp("c1", 999), AriRequest("DELETE", "channels/c1?reason_code=16")),
+        (
+            do.SendOutside("c1", "+8621#"),
+            AriRequest("POST", "channels/c1/continue?context=outside&extension=%2B8621%23&priority=1"),
+        ),
+    ],
+)
+def test_commands(command: do.Command, request_: AriRequest) -> None:
+    assert asked(command) == [request_]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        do.RingAgent("l1", "c1", "501", "1009", "sales", "1", "4001", "zh", 20, 12.5),
+        do.RingAgent("l1", "c1", "501", "1001", "sales", "1", "4001", "zh)(", 20, 12.5),
+        do.PlayPrompts("c1", "p1", ("../secret",), "zh"),
+        do.PlayPrompts("c1", "p1", ("/etc/passwd",), "zh"),
+        do.PlayPrompts("c1", "p1", ("a,tone:busy",), "zh"),
+        do.PlayPrompts("c1", "p1", (), "zh"),
+        do.StartMusic("c1", "a&b"),
+        do.SendOutside("c1", "1,2"),
+        do.SendOutside("c1", ""),
+        do.StartTimer("t", 1.0),
+        do.AnswerLeg(""),
+    ],
+)
+def test_refused_commands(command: do.Command) -> None:
+    with pytest.raises((Untranslatable, ValueError)):
+        asked(command)
