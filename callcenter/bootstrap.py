@@ -137,8 +137,10 @@ def _install_python(checkout: Path, account: pwd.struct_passwd) -> None:
         return
     if not os.access(checkout, os.W_OK):
         raise SetUpFailed(f"{checkout} is not writable: run this once as its owner")
+    made_by = stamp.read_text().split(" ")[1:] if stamp.exists() else None
     stamp.unlink(missing_ok=True)
-    _execute("making .venv", [str(python), "-m", "venv", "--clear", str(venv)])
+    if made_by != wanted.split(" ")[1:]:  # else in place: what runs from it goes on
+        _execute("making .venv", [str(python), "-m", "venv", "--clear", str(venv)])
     pip = [str(venv / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--no-input"]
     pip += ["--progress-bar", "off"]
     lock = ["--require-hashes", "--only-binary", ":all:", "-r", str(checkout / "requirements.lock")]
