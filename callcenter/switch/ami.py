@@ -89,27 +89,36 @@ class Ami:
             if job is not None:
                 self._carry_out(job)
         self._disconnect()
-        while not self._jobs.empty():
-            late = self._jobs.get()
-            if late is not None:
-                late.future.set_exception(
-                    AmiError("the connection to Asterisk's manager is closed", away=True)
-                )
+        self._fail_waiting(AmiError("the connection to Asterisk's manager is closed", away=True))
 
     def _carry_out(self, job: _Job) -> None:
         for attempt in (1, 2):
             try:
-                job.future.set_result(self._send(job.values))
+                manager = self._connected()
+            except AmiError as error:
+                job.future.set_exception(error)
+                self._fail_waiting(error)
+                self._closing.wait(RETRY_SECONDS)
+                return
+            try:
+                job.future.set_result(self._send(manager, job.values))
                 return
             except AmiError as error:
+                # `away`: the connection was an old one that had ended unseen. Once more on a new one: all
+                # actions here may be repeated (add, remove, pause, redirect).
                 if not error.away or attempt == 2:
                     job.future.set_exception(error)
                     return
-                # The connection was an old one that had ended unseen: once more on a new one.
-                # All actions here are repeatable (add, remove, pause, redirect).
 
-    def _send(self, values: Mapping[str, str]) -> dict[str, str]:
-        manager = self._connected()
+    def _fail_waiting(self, error: AmiError) -> None:
+        """Without a connection what waits must not pile up: it would hold up what matters later."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                late = self._jobs.get_nowait()
+                if late is not None:
+                    late.future.set_exception(error)
+
+    def _send(self, manager: Any, values: Mapping[str, str]) -> dict[str, str]:
         try:
             answer = manager.send_action(dict(values))
         except (ManagerException, OSError, queue.Empty) as error:
@@ -139,7 +148,6 @@ class Ami:
         except (ManagerException, OSError, queue.Empty) as error:
             self._manager = manager
             self._disconnect()
-            self._closing.wait(RETRY_SECONDS)
             raise AmiError(f"no connection to Asterisk's manager: {error}", away=True) from None
         self._manager = manager
         if answer.get_header("Response") != "Success":

@@ -56,7 +56,6 @@ Answer = asyncio.Future[Any]
 LARGEST_REQUEST = 65_535  # bytes; Asterisk closes the socket (1009) on anything longer
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 1.0
-ALIVE_SECONDS = 5.0  # a ping so often; no answer for as long again counts as lost
 
 
 class AriError(Exception):
@@ -103,7 +102,8 @@ class Ari:
     `on_event` gets each event (Asterisk's JSON as a dict) in order and must be quick: it runs where the
     socket is read. Without it, events wait for `events()`. `on_connected` runs after every connect, before
     any later event is delivered; `on_lost` after every loss. `allowed_events` is the application's event
-    filter (None: all events).
+    filter (None: all events). An Asterisk that answers no ping, sent each `alive_seconds`, for as long again
+    counts as lost.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class Ari:
         on_lost: Callable[[str], None] | None = None,
         allowed_events: Sequence[str] | None = None,
         request_seconds: float = 5.0,
+        alive_seconds: float = 5.0,
     ) -> None:
         self.app = app
         self._origin = f"{host}:{port}"
@@ -131,6 +132,7 @@ class Ari:
         self._on_lost = on_lost
         self._allowed = None if allowed_events is None else sorted({*allowed_events, "RESTResponse"})
         self._seconds = request_seconds
+        self._alive_seconds = alive_seconds
         self._waiting: dict[str, _Waiting] = {}
         self._outbox: deque[bytes] = deque()
         self._to_send = asyncio.Event()
@@ -247,8 +249,8 @@ class Ari:
                     compression=None,
                     open_timeout=self._seconds,
                     close_timeout=1,
-                    ping_interval=ALIVE_SECONDS,
-                    ping_timeout=ALIVE_SECONDS,
+                    ping_interval=self._alive_seconds,
+                    ping_timeout=self._alive_seconds,
                     proxy=None,
                 ) as socket:
                     pause = FIRST_RETRY_SECONDS

@@ -296,6 +296,7 @@ class AsteriskSwitch:
         self._on_event(
             SwitchSurveyed(self._clock(), found.legs, found.bridges, self._settings.node, found.started_at)
         )
+        self._fallback.tell_again()
         held, self._held = self._held or [], None
         for ari_event in held:
             self._heard(ari_event)
@@ -332,6 +333,9 @@ class AsteriskSwitch:
             case AppReplaced():
                 log.error("another client took the application over", app=self._settings.app)
                 self._on_replaced()
+            case LegHungUp(leg=leg) as told:
+                self._leaving.discard(leg)
+                self._on_event(told)
             case Event() as told:
                 self._on_event(told)
 

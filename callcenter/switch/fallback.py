@@ -8,19 +8,20 @@ All that runs here is on the event loop; answers of AMI come in AMI's thread and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import structlog
 
 from callcenter.floor.commands import SetFallbackMember, TakeFromFallback
-from callcenter.switch.ami import Ami, AmiError
+from callcenter.switch.ami import Ami
 
 log = structlog.get_logger(__name__)
 
 GATHER_SECONDS = 0.5
 PREFIX = "fallback-"
+_SETTLED = ("already there", "not there", "interface not found")  # what Asterisk says when it is so already
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,7 @@ class FallbackQueues:
             # Left over from an earlier run, perhaps: take it out of the queues that the floor names.
             self._told[command.phone] = _Membership(command.agent, queues, command.paused)
         self._changed[command.phone] = None
-        if self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
+        self._gather()
 
     def take(self, command: TakeFromFallback) -> Future[Mapping[str, str]]:
         """Send the caller back to us. Raises ValueError for a channel name that cannot be one."""
@@ -62,10 +62,10 @@ class FallbackQueues:
         )
 
     def tell_again(self) -> None:
-        """Asterisk may have forgotten: ask for everything once more."""
+        """Asterisk may have forgotten, or not have heard: ask for everything once more."""
         self._told.clear()
         self._changed.update(dict.fromkeys(self._wanted))
-        self.flush()
+        self._gather()
 
     def flush(self) -> None:
         """Ask Asterisk for all changes gathered so far."""
@@ -84,41 +84,38 @@ class FallbackQueues:
             if not wanted.queues:
                 del self._wanted[phone]
 
+    def _gather(self) -> None:
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
+
     def _tell(self, interface: str, told: _Membership | None, wanted: _Membership) -> None:
         known = told.queues if told is not None else frozenset()
         for queue in sorted(known - wanted.queues):
-            self._ask("QueueRemove", _settled, Queue=PREFIX + queue, Interface=interface)
+            self._ask("QueueRemove", Queue=PREFIX + queue, Interface=interface)
+        # Paused in all queues at once, and first: it may be a member of an earlier run, unknown to us.
+        if wanted.queues and (told is None or told.paused != wanted.paused):
+            self._ask("QueuePause", Interface=interface, Paused=_flag(wanted.paused))
         for queue in sorted(wanted.queues - known):
-            paused = {"Queue": PREFIX + queue, "Interface": interface, "Paused": _flag(wanted.paused)}
+            self._ask(
+                "QueueAdd",
+                Queue=PREFIX + queue,
+                Interface=interface,
+                MemberName=wanted.agent,
+                Paused=_flag(wanted.paused),
+            )
 
-            def added(error: AmiError, paused: Mapping[str, str] = paused) -> bool:
-                if "already there" not in str(error).lower():
-                    return False
-                self._ask("QueuePause", _settled, **paused)
-                return True
-
-            self._ask("QueueAdd", added, MemberName=wanted.agent, **paused)
-        if told is not None and told.paused != wanted.paused and known & wanted.queues:
-            self._ask("QueuePause", _settled, Interface=interface, Paused=_flag(wanted.paused))
-
-    def _ask(self, action: str, excused: Callable[[AmiError], bool], **values: str) -> None:
-        """One action whose failure is only logged, unless `excused` knows it as no failure at all."""
+    def _ask(self, action: str, **values: str) -> None:
+        """One action whose failure is only logged, and not even that where all is as wanted already."""
 
         def answered(done: Future[Mapping[str, str]]) -> None:
             error = done.exception()
-            if isinstance(error, AmiError) and not excused(error):
+            if error is not None and not any(settled in str(error).lower() for settled in _SETTLED):
                 log.warning("fallback queue not in step", action=action, error=str(error), **values)
 
         try:
             self._ami.action(action, **values).add_done_callback(answered)
         except ValueError as error:
             log.warning("fallback queue not in step", action=action, error=str(error))
-
-
-def _settled(error: AmiError) -> bool:
-    """Whether the error says that what we wanted is so already."""
-    text = str(error).lower()
-    return "not there" in text or "interface not found" in text
 
 
 def _flag(value: bool) -> str:

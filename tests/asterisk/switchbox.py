@@ -129,6 +129,18 @@ def pair() -> Iterator[Pair]:
 
 
 @contextmanager
+def lone_centre() -> Iterator[Box]:
+    """A centre without a network, for tests that kill and freeze it."""
+    with ExitStack() as stack:
+        folder = short_directory("cc-switch-")
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        own, nobody = (free_port(socket.SOCK_DGRAM) for _ in range(2))
+        started = stack.enter_context(box(*_prepare(folder / "centre", own, _centre_files(own, nobody))))
+        eventually(started.booted, "Asterisk up", 60)
+        yield started
+
+
+@contextmanager
 def box(folder: Path, sip_port: int, http_port: int, ami_port: int) -> Iterator[Box]:
     """One Asterisk on prepared files; not yet booted when this gives it."""
     process = start(folder)
