@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from callcenter.site.model import Site
 from callcenter.site.render import SITE_FILE
 
-# Which command makes Asterisk read a changed file; a file that is not here needs a restart.
+# Which commands make Asterisk read a changed file; a file that is not here needs a restart.
 _RELOADS = {
     "acl.conf": "module reload acl",
     "ari.conf": "module reload res_ari.so",
@@ -22,7 +22,8 @@ _RELOADS = {
     "logger.conf": "logger reload",
     "manager.conf": "manager reload",
     "musiconhold.conf": "moh reload",
-    "pjsip.conf": "pjsip reload",
+    "pjsip.conf": "module reload res_pjsip.so; module reload res_pjsip_authenticator_digest.so; "
+    "module reload res_pjsip_endpoint_identifier_ip.so; module reload res_pjsip_outbound_registration.so",
     "queues.conf": "queue reload all",
     "res_fax.conf": "module reload res_fax.so",
     "rtp.conf": "module reload res_rtp_asterisk.so",
@@ -63,7 +64,7 @@ def changes(old: Mapping[str, str], new: Mapping[str, str], old_site: Site | Non
         if sections:
             restart.append(f"{name}: {', '.join(f'[{section}]' for section in sections)}")
         if read_as in _RELOADS:
-            commands.append(_RELOADS[read_as])
+            commands += _RELOADS[read_as].split("; ")
         else:
             restart.append(name)
     return Changes(

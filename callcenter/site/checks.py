@@ -48,10 +48,13 @@ def _names_given_twice(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
     for section in ("trunks", "queues"):
         names = _named(raw, section)
         for index, name in enumerate(names):
-            if name and name in names[:index]:
+            # The dialplan's variables have _ where a trunk's name has -.
+            alike = [other.replace("-", "_") for other in names[:index]]
+            if name and name.replace("-", "_") in alike:
+                where = alike.index(name.replace("-", "_"))
                 yield (
                     (section, index, "name"),
-                    f'"{name}" is already the name of {section}[{names.index(name) + 1}]',
+                    f'"{name}" is already the name of {section}[{where + 1}] (- and _ are alike)',
                 )
     for index, trunk in _present(site.trunks):
         if trunk.name in RESERVED_NAMES:
@@ -64,10 +67,10 @@ def _names_given_twice(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
         if not number.service:
             continue
         if number.service in services:
-            where = f"numbers[{services[number.service] + 1}]"
+            first = f"numbers[{services[number.service] + 1}]"
             yield (
                 ("numbers", index, "service"),
-                f'"{number.service}" is already the service of {where}: list all its numbers there',
+                f'"{number.service}" is already the service of {first}: list all its numbers there',
             )
         services.setdefault(number.service, index)
 
@@ -139,7 +142,8 @@ def _phones(site: Site) -> Iterator[Fault]:
             yield ("phones", index, "range"), f"{which} is already in phones[{owner + 1}]"
         if phones.contact and len(phones.names) > 1 and "{number}" not in phones.contact:
             yield ("phones", index, "contact"), 'needs "{number}" for a range: else all its phones are one'
-    for text in site.site.fallback_phones:
+    readable = None not in site.phones  # else a phone that is missing may be in the part with faults
+    for text in site.site.fallback_phones if readable else ():
         if missing := [name for name in expand(text) if name not in owners]:
             yield ("site", "fallback_phones"), f"{missing[0]} is no phone of [[phones]]"
     dialled = {number for _, entry in _present(site.numbers) for number in entry.number}
@@ -150,16 +154,13 @@ def _phones(site: Site) -> Iterator[Fault]:
 def _codes(site: Site) -> Iterator[Fault]:
     codes = {name: getattr(site.features, name) for name in type(site.features).model_fields}
     for name, code in codes.items():
-        for other, other_code in codes.items():
-            if name == other:
-                continue
-            if code == other_code and name < other:
-                yield ("features", other), f"{code} is also the code of {name}"
-            elif other_code != code and other_code.startswith(code):
-                yield (
-                    ("features", other),
-                    f"{other_code} begins with {code}, the code of {name}: it is never reached",
-                )
+        if alike := [other for other, other_code in codes.items() if other_code == code and other < name]:
+            yield ("features", name), f"{code} is also the code of {alike[0]}"
+        longer = [
+            f"{other} ({text})" for other, text in codes.items() if text != code and text.startswith(code)
+        ]
+        if longer:
+            yield ("features", name), f"{code} begins the codes of {', '.join(longer)}: which is meant?"
 
 
 def _emergency(site: Site) -> Iterator[Fault]:

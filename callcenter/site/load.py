@@ -78,7 +78,10 @@ def _of_pydantic(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
         elif kind == "missing":
             yield at, "is missing and must be given"
         elif kind == "value_error":
-            unions.setdefault(_without_union_tags(at), []).append(str(context["error"]))
+            text = str(context["error"])
+            named = re.match(r"`(\w+)", text)  # a check over several keys names the one to mend
+            at = (*at, named.group(1)) if named else at
+            unions.setdefault(_without_union_tags(at), []).append(text)
         elif kind in ("literal_error", "enum"):
             unions.setdefault(_without_union_tags(at), []).append(
                 _choice(str(given), str(context["expected"]))
