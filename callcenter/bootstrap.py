@@ -30,7 +30,7 @@ _HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":  # run by its path: find the package, not its modules one by one
     sys.path[0] = str(_HERE.parent)
 
-from callcenter import accounts, debian  # noqa: E402
+from callcenter import accounts, debian, ports  # noqa: E402
 from callcenter.asterisk import MACHINE_CACHE, AsteriskMissing, find_asterisk  # noqa: E402
 
 _MINIMUM_PYTHON = (3, 11)
@@ -195,6 +195,7 @@ def _environment(checkout: Path | None, account: pwd.struct_passwd | None) -> di
         dropped = ("SUDO_", "XDG_", "PIP_", "UV_", "SSH_", "DBUS_", "PYENV_")
         environment = {key: value for key, value in environment.items() if not key.startswith(dropped)}
         environment |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+        environment[ports.SEEN_BY_ROOT] = ports.listeners()
         path = ":".join(part for part in path.split(":") if accounts.may_execute(account, Path(part or ".")))
     if checkout is not None:
         cache = checkout / ".cache"

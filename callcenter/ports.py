@@ -1,16 +1,26 @@
-"""Who holds a network port: asked before Asterisk starts, so that a taken port is one clear line."""
+"""Who holds a network port: asked before Asterisk starts, so that a taken port is one clear line.
+
+Standard library only: root alone sees whose sockets are whose, so set-up, before it drops to the account,
+asks for it and hands the answer down in CALLCENTER_LISTENERS.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import pwd
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-import psutil
+SEEN_BY_ROOT = "CALLCENTER_LISTENERS"
+_TCP_LISTENS = "0A"
 
 
 class PortTaken(Exception):
-    """One line for each taken port: which, and who holds it."""
+    """One line: each port that is taken, and who holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +34,23 @@ class Port:
 
 def require_free(ports: Iterable[Port]) -> None:
     """PortTaken, naming every port that somebody listens on, at any address, and its holder."""
-    wanted = list(ports)
-    held = {
-        (kind, connection.laddr.port): connection.pid
-        for kind in ("tcp", "udp")
-        for connection in psutil.net_connections(kind)
-        if connection.laddr and (kind == "udp" or connection.status == psutil.CONN_LISTEN)
-    }
-    lines = [
-        f"{port.kind} port {port.number} ({port.use}) is taken by {_holder(held[port.kind, port.number])}"
-        for port in wanted
-        if (port.kind, port.number) in held
-    ]
-    if lines:
-        raise PortTaken("; ".join(lines) + ": stop it, or choose another port in the site file")
+    held = {(kind, number): (uid, inode) for kind, number, uid, inode in _listening()}
+    taken = [port for port in ports if (port.kind, port.number) in held]
+    if not taken:
+        return
+    pids = _pids({held[port.kind, port.number][1] for port in taken})
+    lines = []
+    for port in taken:
+        uid, inode = held[port.kind, port.number]
+        holder = _name(pids[inode]) if inode in pids else _seen_by_root(inode) or _of_account(uid)
+        lines.append(f"{port.kind} port {port.number} ({port.use}) is taken by {holder}")
+    raise PortTaken("; ".join(lines) + ": stop it, or choose another port in the site file")
+
+
+def listeners() -> str:
+    """Every holder of a listening socket that we can see, by inode, for CALLCENTER_LISTENERS."""
+    pids = _pids({inode for _, _, _, inode in _listening()})
+    return json.dumps({inode: _name(pid) for inode, pid in pids.items()})
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
@@ -49,10 +62,50 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
         return False
 
 
-def _holder(pid: int | None) -> str:
-    if pid is None:
-        return "a process of another user (as root, `ss -lpn` names it)"
+def _listening() -> Iterator[tuple[str, int, int, str]]:
+    """(kind, port, uid, inode) of every socket that listens, or is bound for UDP: proc(5), /proc/net/tcp."""
+    for kind in ("tcp", "udp"):
+        for table in (kind, f"{kind}6"):
+            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+                for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                    fields = line.split()
+                    if kind == "udp" or fields[3] == _TCP_LISTENS:
+                        yield kind, int(fields[1].rsplit(":", 1)[1], 16), int(fields[7]), fields[9]
+
+
+def _pids(inodes: set[str]) -> dict[str, int]:
+    """Which process holds each socket; others' processes are visible to root alone."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[str, int] = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                for descriptor in os.scandir(process / "fd"):
+                    with contextlib.suppress(OSError):
+                        target = os.readlink(descriptor.path)
+                        if target in wanted:
+                            found.setdefault(wanted[target], int(process.name))
+    return found
+
+
+def _name(pid: int) -> str:
     try:
-        return f"{psutil.Process(pid).name()} (pid {pid})"
-    except psutil.Error:
+        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
+    except OSError:
         return f"pid {pid}"
+
+
+def _seen_by_root(inode: str) -> str | None:
+    try:
+        seen = json.loads(os.environ.get(SEEN_BY_ROOT, "{}"))
+    except ValueError:
+        return None
+    return seen.get(inode) if isinstance(seen, dict) else None
+
+
+def _of_account(uid: int) -> str:
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = f"uid {uid}"
+    return f"a process of {name} (as root, `ss -lpn` names it)"
