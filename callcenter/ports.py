@@ -82,7 +82,7 @@ def _pids(inodes: set[str]) -> dict[str, int]:
             with contextlib.suppress(OSError):
                 for descriptor in os.scandir(process / "fd"):
                     with contextlib.suppress(OSError):
-                        target = os.readlink(descriptor.path)
+                        target = os.readlink(descriptor.path)  # noqa: PTH115 - a thousand of them
                         if target in wanted:
                             found.setdefault(wanted[target], int(process.name))
     return found
