@@ -89,11 +89,16 @@ class Contact:
     leaving_as: str = ""  # the outcome, while LEAVING
 
 
-def arrive(scene: Scene, event: CallArrived) -> None:
-    """A caller is here: greet, queue, or turn away. A repeated arrival changes nothing."""
+def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
+    """A caller is here: greet, queue, or turn away. A repeated arrival changes nothing.
+
+    Whoever comes answered, or was in a queue before (`accepted`), has heard the greeting and keeps his
+    place: he comes back after a restart or from the fallback queue.
+    """
     if event.contact in scene.contacts:
         return
     service = scene.service_for(event.dnis)
+    accepted = accepted or event.answered
     contact = Contact(
         id=event.contact,
         ani=event.ani,
@@ -115,11 +120,11 @@ def arrive(scene: Scene, event: CallArrived) -> None:
     queue = scene.queues[service.queue]
     if not _is_served(scene, service, event.arrived_at):
         _turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
-    elif queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
+    elif not accepted and queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
         _turn_away(scene, contact, event.at, Outcome.FULL, queue.plan.full_prompts)
     else:
         scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
-        if queue.plan.greeting and not event.answered:  # whoever comes answered was greeted before
+        if queue.plan.greeting and not accepted:
             _answer(scene, contact)
             _play(scene, contact, queue.plan.greeting)
             contact.state = ContactState.GREETING
@@ -324,6 +329,7 @@ def _agent_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> Non
 
 
 def _message_over(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    scene.playbacks.pop(contact.playback, None)
     contact.playback = ""
     number = _overflow_number(scene, contact)
     if number:
@@ -372,7 +378,6 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.WAITING, Cue.WAIT_LIMIT): Row(_waited_too_long, (_S.LEAVING, _S.ENDING)),
     (_S.WAITING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.WAITING, Cue.PLAYBACK_DONE): Row(_stay, (_S.WAITING,)),
     (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.TALKING,)),
     (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, (*_WAIT, _S.LEAVING, _S.ENDING)),
     (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.LEAVING, _S.ENDING)),
@@ -380,21 +385,17 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.OFFERED, Cue.WAIT_LIMIT): Row(_stay, (_S.OFFERED,)),
     (_S.OFFERED, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.OFFERED, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.OFFERED, Cue.PLAYBACK_DONE): Row(_stay, (_S.OFFERED,)),
     (_S.TALKING, Cue.AGENT_GONE): Row(_agent_hung_up, (_S.ENDING,)),
     (_S.TALKING, Cue.CALLER_GONE): Row(_caller_hung_up, (None,)),
     (_S.TALKING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.TALKING, Cue.CONNECT_FAILED): Row(_could_not_join, _WAIT),
     (_S.TALKING, Cue.AGENT_ANSWERED): Row(_stay, (_S.TALKING,)),
-    (_S.TALKING, Cue.PLAYBACK_DONE): Row(_stay, (_S.TALKING,)),
     (_S.LEAVING, Cue.PLAYBACK_DONE): Row(_message_over, (_S.ENDING,)),
     (_S.LEAVING, Cue.CALLER_GONE): Row(_gone_during_message, (None,)),
     (_S.LEAVING, Cue.CALLER_LEFT): Row(_gone_during_message, (None,)),
     (_S.ENDING, Cue.CALLER_GONE): Row(_leg_over, (None,)),
     (_S.ENDING, Cue.CALLER_LEFT): Row(_leg_over, (None,)),
     (_S.ENDING, Cue.OUTSIDE_FAILED): Row(_hang_up_again, (_S.ENDING,)),
-    (_S.ENDING, Cue.PLAYBACK_DONE): Row(_stay, (_S.ENDING,)),
-    (_S.ENDING, Cue.AGENT_GONE): Row(_stay, (_S.ENDING,)),
     (_S.ENDING, Cue.CONNECT_FAILED): Row(_stay, (_S.ENDING,)),
 }
 
