@@ -112,6 +112,8 @@ def login(scene: Scene, at: float, number: str, phone: str) -> Refusal | None:
         return Refusal.UNKNOWN_PHONE
     if agent.presence is not Presence.LOGGED_OUT and agent.phone == phone:
         agent.logout_when_free = False
+        agent.pin_failures = 0
+        scene.outcome.agents.add(number)
         return ready(scene, at, number)
     if _in_contact(agent):
         return Refusal.AGENT_ELSEWHERE
@@ -204,6 +206,7 @@ def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -
     for number in [n for n in scene.agents if n not in published]:
         agent = scene.agents[number]
         agent.removed = True
+        scene.outcome.agents.add(number)
         if not _in_contact(agent):
             _leave(scene, at, agent)
 
@@ -222,6 +225,7 @@ def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
     move(scene, agent, at, Move.OFFER_OVER, contact="", queue="")
     if blame and agent.presence is Presence.READY:
         _set_not_ready(scene, at, agent, blame)
+    settle_phone(scene, at, agent)
     _go_if_asked(scene, at, agent)
 
 
