@@ -14,7 +14,16 @@ from typing import Any, TypeAlias
 
 from callcenter.floor import agents, contacts, events, sessions, survey
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
-from callcenter.floor.commands import ConnectLegs, HangUp, PlayPrompts, Reply, RingAgent, SendOutside
+from callcenter.floor.commands import (
+    AnswerLeg,
+    ConnectLegs,
+    HangUp,
+    PlayPrompts,
+    Reply,
+    RingAgent,
+    SendOutside,
+    StartMusic,
+)
 from callcenter.floor.contacts import Contact, ContactState, Cue
 from callcenter.floor.events import Event, Failure
 from callcenter.floor.plan import FloorPlan
@@ -58,23 +67,16 @@ class Floor:
 
 
 def _settle(scene: Scene, at: float) -> None:
-    """Bring free agents and waiting callers together: a freed agent to the caller of all his queues who
-    came first, then each queue's first caller to its best free agent, as long as there are both."""
-    freed = list(scene.freed)
-    scene.freed.clear()
-    for number in freed:
-        agent = scene.agents.get(number)
-        if agent is None or not scene.is_free(agent):
-            continue
-        waited_for = [q for n in agent.queues if (q := scene.queues.get(n)) is not None and q.waiting]
-        if waited_for:
-            queue = min(waited_for, key=lambda q: q.waiting[0])
-            contacts.offer(scene, scene.contacts[queue.first_caller], agent, at)
-    for name in scene.unsettled:
-        if (found := scene.queues.get(name)) is None:
-            continue
-        while found.waiting and found.free:
-            contacts.offer(scene, scene.contacts[found.first_caller], scene.agents[found.best_agent], at)
+    """Bring waiting callers and free agents together: of the queues that an event touched, the caller who
+    came first is offered to his queue's best free agent, as long as there are both."""
+    names = scene.unsettled
+    for number in scene.freed:
+        names.update(dict.fromkeys(scene.agents[number].queues))
+    queues = [q for name in names if (q := scene.queues.get(name)) is not None]
+    while both := [q for q in queues if q.waiting and q.free]:
+        queue = min(both, key=lambda q: q.waiting[0])
+        contacts.offer(scene, scene.contacts[queue.first_caller], scene.agents[queue.best_agent], at)
+        queues = both
     scene.unsettled.clear()
     scene.freed.clear()
     for contact_id in scene.newly_waiting:
@@ -134,10 +136,10 @@ def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
 def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
     command, failure, at = event.command, event.failure, event.at
     if failure is Failure.AWAY:
-        scene.connected = False  # the survey after the reconnect puts everything right
-        if not isinstance(command, PlayPrompts):
-            return
+        return  # SwitchLost is here or on its way; the survey after it puts everything right
     match command:
+        case AnswerLeg(leg) | PlayPrompts(leg=leg) | StartMusic(leg=leg) if failure is Failure.NOT_FOUND:
+            _leg_hung_up(scene, events.LegHungUp(at, leg))  # unseen: a ghost would be offered for ever
         case RingAgent() if failure is not Failure.CONFLICT:
             if failure is Failure.TIMED_OUT:
                 scene.do(HangUp(command.leg))
@@ -156,6 +158,8 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
 
 
 def _timer(scene: Scene, event: events.TimerFired) -> None:
+    if event.timer not in scene.timers:
+        return  # stopped by what came between its deadline and now
     scene.timers.discard(event.timer)
     kind, _, subject = event.timer.partition(":")
     if kind in _CONTACT_TIMERS:
