@@ -128,18 +128,25 @@ def _strangers(scene: Scene, event: SwitchSurveyed) -> None:
     for leg in sorted(callers, key=lambda leg: (leg.arrived_at, leg.leg)):
         partner = next((o for o in ours if leg.bridge and o.bridge == leg.bridge and o.agent), None)
         _take_in(scene, event, leg, partner)
+    for leg in ours:  # numbers of offers are used once, or the end of an old leg would be the new one's
+        if leg.agent and (contact := scene.contacts.get(leg.contact)) is not None:
+            contact.offers = max(contact.offers, _offer_number(leg.leg))
     known = {c.agent_leg for c in scene.contacts.values()}
     for leg in ours:
         if leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
             scene.do(HangUp(leg.leg))
 
 
+def _offer_number(leg: str) -> int:
+    number = leg.rpartition("~")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg | None) -> None:
     agent = _seat_of(scene, event.at, partner) if partner else None
     if partner is None or agent is None:
-        contacts.arrive(
-            scene, CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
-        )
+        arrived = CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
+        contacts.arrive(scene, arrived, accepted=bool(leg.queue))
         return
     service = scene.service_for(leg.dnis)
     queue = leg.queue if leg.queue in scene.queues else (service.queue if service else "")
@@ -168,8 +175,9 @@ def _seat_of(scene: Scene, at: float, leg: SeenLeg) -> Agent | None:
     agent = scene.agents.get(leg.agent)
     if agent is None:
         agent = scene.agents[leg.agent] = Agent(leg.agent, leg.agent, (), since=at)
-    if agent.presence is Presence.LOGGED_OUT and leg.phone:
-        agents.login(scene, at, agent.number, leg.phone)
+    seated = agent.presence is not Presence.LOGGED_OUT and agent.phone == leg.phone
+    if not seated and agents.login(scene, at, agent.number, leg.phone) is not None:
+        return None
     return agent if agent.activity is Activity.IDLE else None
 
 
@@ -192,6 +200,8 @@ def _agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
             scene.do(HangUp(agent.leg))
         agents.settle_phone(scene, at, agent)
         scene.file(agent)
+    for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
+        del scene.agent_legs[leg]
 
 
 def _fetch_from_fallback(scene: Scene, at: float, legs: tuple[SeenLeg, ...]) -> None:
