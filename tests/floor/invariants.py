@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from callcenter.floor import events as seen
-from callcenter.floor.agents import Activity, Agent, Presence
+from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.records import ContactClosed
 from callcenter.floor.scene import Scene
@@ -26,9 +26,11 @@ def check(world: World) -> None:
     if scene.connected:
         queues_agree(scene)
         nobody_waits_beside_a_free_agent(scene)
-    if scene.connected and world.connected:
+    if scene.connected and world.surveyed:
         one_leg_per_agent(world)
         nobody_is_forgotten(world)
+    if world.surveyed and not world.pending:
+        assert scene.connected, "the floor waits for a survey that will never come"
 
 
 def saved_is_what_is(world: World) -> None:
@@ -57,6 +59,10 @@ def offers_match(scene: Scene) -> None:
             assert agent.activity is Activity.IDLE, f"{agent.number} is logged out and {agent.activity}"
             assert not agent.phone
         else:
+            phones = {s.phone for s in scene.sessions.values()} | scene.busy_phones
+            if scene.connected and agent.activity in (Activity.IDLE, Activity.ELSEWHERE):
+                elsewhere = agent.activity is Activity.ELSEWHERE
+                assert elsewhere == (agent.phone in phones), f"{agent.number} is {agent.activity}"
             assert scene.seats.get(agent.phone) == agent.number, f"{agent.number} sits nowhere"
 
 
@@ -125,12 +131,13 @@ def nobody_waits_beside_a_free_agent(scene: Scene) -> None:
 
 def every_contact_closes_once(world: World) -> None:
     closed = Counter(r.contact for r in world.records if isinstance(r, ContactClosed))
-    for contact, times in closed.items():
-        assert times == 1 or contact in world.amnesia, f"{contact} was closed {times} times"
+    for number, times in closed.items():
+        assert times == 1 or number in world.amnesia, f"{number} was closed {times} times"
     for contact in world.floor.scene.contacts.values():
         if contact.id not in world.amnesia:
             ended = contact.state is ContactState.ENDING
-            assert closed[contact.id] == ended, f"{contact.id} is {contact.state}, closed {closed[contact.id]}"
+            times = closed[contact.id]
+            assert times == ended, f"{contact.id} is {contact.state}, closed {times} times"
 
 
 def one_leg_per_agent(world: World) -> None:
@@ -165,10 +172,6 @@ def nobody_is_forgotten(world: World) -> None:
                 assert world.bridges.get(contact.bridge) == together, f"{contact.id} is not joined"
             if contact.state is ContactState.ENDING:
                 raise AssertionError(f"{contact.id} is over and nobody hung up")
-
-
-def is_best(agent: Agent, others: list[Agent], key: object) -> bool:
-    return all(key(agent) <= key(o) for o in others)  # type: ignore[operator]
 
 
 def is_empty(world: World) -> None:

@@ -8,21 +8,28 @@ Asterisk would tell. A test decides what the people do (call, answer, hang up) a
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
-from callcenter.floor.agents import Agent, Presence
+from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
 from callcenter.floor.events import Event, Failure, SeenLeg
 from callcenter.floor.floor import Floor
-from callcenter.floor.plan import FloorPlan
+from callcenter.floor.plan import FloorPlan, Strategy
 from callcenter.floor.records import ContactClosed, ContactStep, Record
 from callcenter.floor.scene import Outcome
 from callcenter.state.codec import decode, encode
 from tests.floor import plans
+
+# Each strategy in one plain word of its own.
+RANKS: Mapping[Strategy, Callable[[Agent], float]] = {
+    Strategy.LONGEST_IDLE: lambda agent: agent.idle_since,
+    Strategy.ROUND_ROBIN: lambda agent: agent.offered_at,
+    Strategy.FEWEST_CALLS: lambda agent: float(agent.calls_taken),
+}
 
 C = TypeVar("C", bound=do.Command)
 
@@ -77,7 +84,8 @@ class World:
         self.oddities: list[str] = []
         self.faults: list[tuple[type[do.Command], Failure]] = []
         self.saved = Saved()
-        self.connected = True
+        self.connected = True  # the socket to Asterisk
+        self.surveyed = True  # since the last connect
         self.crash_next = False  # the engine dies between saving and acting
         self.asterisk_started_at = 0.0
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
@@ -92,9 +100,7 @@ class World:
         """A caller from the trunk; gives the contact's id, which is also the leg's."""
         self._callers += 1
         leg = f"c{self._callers}"
-        self.legs[leg] = Leg(
-            leg, f"PJSIP/trunk-{leg}", ani=ani, dnis=dnis, arrived_at=self.now, up=answered
-        )
+        self.legs[leg] = Leg(leg, f"PJSIP/trunk-{leg}", ani=ani, dnis=dnis, arrived_at=self.now, up=answered)
         self._tell(seen.CallArrived(self.now, leg, ani, dnis, self.now, answered=answered))
         return leg
 
@@ -163,7 +169,9 @@ class World:
     def receive(self, event: Event) -> Outcome:
         """Give the floor one event; save, then act (unless the engine dies in between)."""
         self.told.append(event)
+        before = dict(self.saved.agents)
         outcome = self.floor.receive(event)
+        self._check_offers(before, outcome)
         self._save(event, outcome)
         self.records.extend(outcome.records)
         self.oddities.extend(outcome.oddities)
@@ -215,24 +223,30 @@ class World:
         end = self.now + seconds
         while True:
             self.run()
-            due = min(((at, timer) for timer, at in self.saved.timers.items()), default=None)
-            if due is None or due[0] > end or not self.floor.scene.connected:
+            due = min(self.saved.timers.values(), default=end + 1.0)
+            if due > end or not self.floor.scene.connected:
                 break
-            self.now = max(self.now, due[0])
-            self.fire(due[1])
+            self.now = max(self.now, due)
+            self.fire_all_due()
         self.now = end
         return self.run()
 
-    def fire(self, timer: str) -> None:
-        del self.saved.timers[timer]
-        self.receive(seen.TimerFired(self.now, timer))
+    def fire_all_due(self) -> None:
+        """As the engine does: all that are due are taken out first, then told one by one."""
+        due = sorted((at, timer) for timer, at in self.saved.timers.items() if at <= self.now)
+        for _, timer in due:
+            del self.saved.timers[timer]
+        crash, self.crash_next = self.crash_next, False  # all of a turn is saved at once
+        for index, (_, timer) in enumerate(due, 1):
+            self.crash_next = crash and index == len(due)
+            self.receive(seen.TimerFired(self.now, timer))
 
     # What goes wrong.
 
     def lose(self) -> None:
         """The connection breaks; what Asterisk says from now on is lost."""
         if self.connected:
-            self.connected = False
+            self.connected = self.surveyed = False
             self.pending.clear()
             self._tell_ourselves(seen.SwitchLost(self.now))
 
@@ -242,11 +256,15 @@ class World:
 
     def survey(self) -> None:
         """What is in Asterisk now; what was heard since the reconnect is told after it, once more."""
+        if self.surveyed:
+            self.lose()
         if not self.connected:
             self.reconnect()
         heard = [e for e in self.pending if not _is_ours(e)]
         for event in [e for e in self.pending if _is_ours(e)]:
             self.receive(event)
+        if not self.connected:
+            return  # the engine died of one of them
         bridge_of = {leg: bridge for bridge, legs in self.bridges.items() for leg in legs}
         legs = tuple(
             SeenLeg(
@@ -268,6 +286,7 @@ class World:
             for leg in self.legs.values()
         )
         self.pending = deque(heard)
+        self.surveyed = True
         self.receive(seen.SwitchSurveyed(self.now, legs, tuple(self.bridges), "", self.asterisk_started_at))
 
     def restart_engine(self, empty: bool = False) -> None:
@@ -276,7 +295,7 @@ class World:
             self.amnesia.update(self.floor.scene.contacts)
             self.amnesia.update(leg.id for leg in self.legs.values())
             self.saved = Saved()
-        self.connected = False
+        self.connected = self.surveyed = False
         self.pending.clear()
         self.floor = Floor(self.plan)
         self.floor.restore(
@@ -331,6 +350,24 @@ class World:
 
     def outcomes(self) -> Counter[str]:
         return Counter(r.outcome.value for r in self.records if isinstance(r, ContactClosed))
+
+    def _check_offers(self, before: dict[str, bytes], outcome: Outcome) -> None:
+        """Whoever is offered came first of those who wait, to the agent whom the strategy names."""
+        scene = self.floor.scene
+        for ring in outcome.commands:
+            if not isinstance(ring, do.RingAgent):
+                continue
+            queue = scene.queues[ring.queue]
+            assert not queue.waiting or (ring.arrived_at, ring.contact) < queue.waiting[0], (
+                f"{ring.contact} was offered before {queue.waiting[0]}"
+            )
+            old = before.get(ring.agent)
+            offered_at = _decoded(Agent, old).offered_at if old is not None else 0.0
+            chosen = replace(scene.agents[ring.agent], offered_at=offered_at)
+            for agent in scene.agents.values():
+                if scene.is_free(agent) and ring.queue in agent.queues:
+                    rank = RANKS[queue.plan.strategy]
+                    assert rank(chosen) <= rank(agent), f"{ring.agent} was rung, {agent.number} was due"
 
     # Redis.
 
@@ -418,11 +455,13 @@ class World:
             case do.TakeFromFallback(leg):
                 self._take_back(command, self.legs.get(leg))
             case _:
-                leg = self.legs.get(command.leg)  # type: ignore[attr-defined]
-                if leg is None or not leg.in_app:
+                on = self.legs.get(getattr(command, "leg", ""))
+                if on is None:
                     self._fail(command, Failure.NOT_FOUND)
+                elif not on.in_app:
+                    self._fail(command, Failure.CONFLICT)
                 else:
-                    self._on_leg(command, leg)
+                    self._on_leg(command, on)
 
     def _on_leg(self, command: do.Command, leg: Leg) -> None:
         match command:
@@ -464,9 +503,7 @@ class World:
             self._fail(command, Failure.NOT_FOUND)
             return
         leg.in_app, leg.application = True, "Stasis"
-        self._tell(
-            seen.CallArrived(self.now, leg.id, leg.ani, leg.dnis, leg.arrived_at, answered=leg.up)
-        )
+        self._tell(seen.CallArrived(self.now, leg.id, leg.ani, leg.dnis, leg.arrived_at, answered=leg.up))
 
 
 _FROM_ASTERISK = (
@@ -492,10 +529,6 @@ def _is_ours(event: Event) -> bool:
     if isinstance(event, seen.CommandFailed):
         return event.failure is Failure.AWAY
     return isinstance(event, seen.SwitchLost | seen.PinChecked)
-
-
-def ready_presence(agent: Agent) -> bool:
-    return agent.presence is Presence.READY
 
 
 def _decoded(kind: type[Any], body: bytes) -> Any:
