@@ -28,7 +28,7 @@ class Figures:
     are not offered.
 
     - turned_away: the queue was full, the longest wait was over, or sent to the outside number;
-    - broken_off: lost by our side or taken out of our hands before an answer; shown so that nothing is hidden.
+    - broken_off: lost by our side or taken out of our hands before an answer: shown, never hidden.
     """
 
     offered: int
@@ -112,7 +112,7 @@ def abandon_rate(abandoned: int, offered: int, short_abandoned: int) -> float | 
 
 
 def average_speed_of_answer(wait_seconds: float, answered: int) -> float | None:
-    """ASA: waiting time of the answered / answered; from joining the queue to the connect, ringing included."""
+    """ASA: waiting time of the answered / answered; from joining the queue to the connect, ringing too."""
     return _ratio(wait_seconds, answered)
 
 

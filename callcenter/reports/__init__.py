@@ -1,1 +1,1 @@
-"""The reports room."""
+"""Reports: folds over records. Every formula is in `callcenter.floor.figures`."""

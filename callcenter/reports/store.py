@@ -1,0 +1,93 @@
+"""What reports read of PostgreSQL, as the records that were written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, LiteralString
+
+from callcenter.floor.records import ContactClosed, ContactStep, Outcome
+from callcenter.history.database import Connection, rows
+from callcenter.reports.days import SiteDay
+
+_CONTACTS: LiteralString = "SELECT * FROM contacts WHERE floor = %(floor)s"
+
+
+def contacts_of(
+    connection: Connection, floor: str, day: SiteDay, queue: str = "", at_most: int | None = None
+) -> list[ContactClosed]:
+    """The contacts that arrived on this day and have ended, latest first; of one queue, or "" for all."""
+    found = rows(
+        connection,
+        _CONTACTS
+        + """ AND arrived_at >= %(start)s AND arrived_at < %(end)s AND (%(queue)s = '' OR queue = %(queue)s)
+        ORDER BY arrived_at DESC, sequence DESC LIMIT %(at_most)s""",
+        floor=floor,
+        start=day.start,
+        end=day.end,
+        queue=queue,
+        at_most=at_most,
+    )
+    return [_contact(row) for row in found]
+
+
+def contact(connection: Connection, floor: str, name: str) -> ContactClosed | None:
+    """One contact that has ended."""
+    found = rows(
+        connection,
+        _CONTACTS + " AND contact = %(contact)s ORDER BY closed_at DESC",
+        floor=floor,
+        contact=name,
+    )
+    return _contact(found[0]) if found else None
+
+
+def steps(connection: Connection, floor: str, name: str) -> list[ContactStep]:
+    """The time line of a contact, in the order of what happened."""
+    found = rows(
+        connection,
+        """SELECT at, contact, step, queue, agent, detail FROM contact_steps
+        WHERE floor = %(floor)s AND contact = %(contact)s ORDER BY at, epoch, sequence""",
+        floor=floor,
+        contact=name,
+    )
+    return [ContactStep(**{**row, "at": row["at"].timestamp()}) for row in found]
+
+
+def wrapup_seconds(connection: Connection, floor: str, day: SiteDay) -> dict[str, float]:
+    """By queue: how long agents wrapped up the contacts that arrived on this day."""
+    found = rows(
+        connection,
+        """SELECT c.queue, sum(extract(epoch FROM s.until - s.since))::float AS seconds
+        FROM contacts AS c JOIN agent_states AS s ON s.contact = c.contact AND s.floor = c.floor
+        WHERE c.floor = %(floor)s AND c.arrived_at >= %(start)s AND c.arrived_at < %(end)s
+            AND s.activity = 'wrapup' AND s.since >= %(start)s
+        GROUP BY c.queue""",
+        floor=floor,
+        start=day.start,
+        end=day.end,
+    )
+    return {row["queue"]: row["seconds"] for row in found}
+
+
+def _contact(row: dict[str, Any]) -> ContactClosed:
+    def moment(value: datetime | None) -> float:
+        return value.timestamp() if value else 0.0
+
+    return ContactClosed(
+        at=moment(row["closed_at"]),
+        contact=row["contact"],
+        ani=row["ani"],
+        dnis=row["dnis"],
+        service=row["service"],
+        queue=row["queue"],
+        language=row["language"],
+        outcome=Outcome(row["outcome"]) if row["outcome"] in set(Outcome) else Outcome.LEFT,
+        agent=row["agent"],
+        arrived_at=moment(row["arrived_at"]),
+        queued_at=moment(row["queued_at"]),
+        connected_at=moment(row["connected_at"]),
+        wait_seconds=row["wait_seconds"],
+        talk_seconds=row["talk_seconds"],
+        offers=row["offers"],
+        ended_by=row["ended_by"],
+    )
