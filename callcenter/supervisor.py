@@ -224,13 +224,14 @@ class Supervisor:
         if any(self.pid(process.name) for process in self._processes):
             say("taking over what still runs")
         with (self._run.log / "supervisor.out").open("ab") as output:
-            subprocess.Popen(  # noqa: S603 - no shell, our own path
-                ["s6-svscan", "-c", "64", str(self._scan)],  # noqa: S607 - Debian's package puts it on PATH
+            # A session of its own and no child of ours: whoever called `up` may go, or live on.
+            subprocess.run(  # noqa: S603 - no shell, our own path
+                ["setsid", "--fork", "s6-svscan", "-c", "64", str(self._scan)],  # noqa: S607 - Debian's, on PATH
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
                 cwd="/",
+                check=True,
             )
         self._eventually(self.supervised, "s6-svscan starts")
 
