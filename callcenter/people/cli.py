@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -256,10 +257,18 @@ def _new_pin(given: str | None, number: str) -> tuple[str, str]:
     if given is None:
         made_up = generate_pin(number)
         return made_up, hash_pin(made_up)
-    pin = click.prompt("PIN", hide_input=True) if given == "-" else given
+    pin = _typed_pin() if given == "-" else given
     if why := weakness(pin, number):
         raise PersonRefused(f"PIN: {why}")
     return "", hash_pin(pin)
+
+
+def _typed_pin() -> str:
+    """From the keyboard, unseen and twice; or one line from a pipe."""
+    if sys.stdin.isatty():
+        typed: str = click.prompt("PIN", hide_input=True, confirmation_prompt=True)
+        return typed
+    return sys.stdin.readline().strip()
 
 
 def _live(context: Context, site: Site) -> tuple[dict[str, Agent], str]:

@@ -7,7 +7,7 @@ from callcenter.floor.contacts import Contact, ContactState
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome
 from callcenter.state import encode, record_id
 
-NOON = 1_795_000_000.0  # 2026-11-18 12:26:40 UTC
+NOON = 1_795_000_000.0  # 2026-11-18 11:06:40 UTC, 19:06:40 in Shanghai
 
 
 def contact(name: str = "c1", queue: str = "sales", at: float = NOON) -> Contact:
