@@ -151,7 +151,7 @@ def _switch(
     generations.remember_previous(layout, before)
     restarting = bool(console and step.restart)
     if console and restarting:
-        console.ask("core stop when convenient")
+        console.stop_when_convenient()
     return Applied(number, step, console is not None, restarting)
 
 

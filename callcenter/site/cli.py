@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
 import sys
 import time
@@ -10,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from callcenter.accounts import become
 from callcenter.cli_context import Context
 from callcenter.endpoints import redis_url
 from callcenter.site import apply as work
@@ -23,8 +26,12 @@ from callcenter.state.requests import PlanReloadRequested
 
 
 @click.group(epilog="Example: callcenter site check && callcenter site diff && callcenter site apply")
-def site() -> None:
+@click.pass_context
+def site(click_context: click.Context) -> None:
     """Check, compare, apply and roll back the site's configuration."""
+    context = click_context.obj
+    if isinstance(context, Context) and click_context.invoked_subcommand != "init":
+        _become_owner(context)
 
 
 @site.command()
@@ -166,6 +173,20 @@ def _report(context: Context, done: work.Applied, state: str) -> None:
     context.say(told)
     for key in done.changes.engine_restart:
         context.say(f"{key} takes effect when the engines restart.")
+
+
+def _become_owner(context: Context) -> None:
+    """As root: become whoever the centre runs as, or it could not read what root writes."""
+    if os.geteuid() != 0 or "--help" in sys.argv:
+        return
+    place = next(folder for folder in (context.run.root, *context.run.root.parents) if folder.exists())
+    owner = place.stat().st_uid
+    if owner == 0:
+        context.fail(
+            "the centre does not run as root: run this as its account, or by "
+            "`python3 -m callcenter.bootstrap run -- callcenter site …`"
+        )
+    become(pwd.getpwuid(owner))
 
 
 def _needs(step: Changes) -> list[str]:

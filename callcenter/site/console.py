@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import time
@@ -43,6 +44,12 @@ class Console:
         if answer.returncode != 0:
             raise AsteriskSilent(f"Asterisk does not answer at {self.layout.control}/asterisk.ctl")
         return _COLOURS.sub("", answer.stdout)
+
+    def stop_when_convenient(self) -> None:
+        """Let Asterisk end as soon as no call is up; new calls are taken until then. Does not wait for it."""
+        # The console answers only when Asterisk ends, and that may take hours: leaving it undoes nothing.
+        with contextlib.suppress(AsteriskSilent):
+            self.ask("core stop when convenient", 2)
 
     def runs(self) -> bool:
         """Whether this instance is up and answers."""

@@ -11,23 +11,31 @@ from callcenter.site.credentials import ensure_secrets
 from callcenter.site.layout import command, link_share, run_layout, site_ports
 from callcenter.site.load import load, parse
 from callcenter.site.model import Site
-from callcenter.site.render import SITE_FILE, read_sources, render
+from callcenter.site.render import SITE_FILE, read_sources, render, sources_in
 
 
 def prepare(site_path: Path, run: RunDirectory, install: AsteriskInstall | None = None) -> None:
     """Make secrets, directories and, when there is none yet, Asterisk's configuration.
 
-    A configuration that exists stays in force: changing it is `callcenter site apply`'s.
+    A configuration that exists stays in force, whatever the site file says by now: a machine must start in
+    the middle of its admin's edit, and changing it is `callcenter site apply`'s. Only its directories are
+    brought up to date: Asterisk or the checkout may have moved.
     """
-    site = load(site_path)
+    site = site_in_force(site_path, run)
     secrets = ensure_secrets(site, run)
     install = install or find_asterisk()
     layout = run_layout(run)
     layout.make_directories()
     link_share(layout, install, site_path.parent, site)
     with generations.locked(layout):
-        if generations.in_force(layout) is None:
+        number = generations.in_force(layout)
+        if number is None:
             files = render(site, secrets, read_sources(site_path), install, layout, site_ports(site))
+            generations.put_in_force(layout, generations.write(layout, files))
+            return
+        old = generations.read_files(layout, number)
+        files = render(site, secrets, sources_in(old, site_path.parent), install, layout, site_ports(site))
+        if files["asterisk.conf"] != old.get("asterisk.conf"):
             generations.put_in_force(layout, generations.write(layout, files))
 
 

@@ -72,6 +72,14 @@ def read_sources(site_path: Path) -> Sources:
     return Sources(site_path.parent, site_path.read_text("utf-8-sig"), texts)
 
 
+def sources_in(files: Mapping[str, str], folder: Path) -> Sources:
+    """The files of a site as they went into a configuration; `folder` is where the site lies."""
+    dialplans = {
+        name.removeprefix("dialplans/"): text for name, text in files.items() if name.startswith("dialplans/")
+    }
+    return Sources(folder, files[SITE_FILE], dialplans)
+
+
 def render(
     site: Site,
     secrets: Secrets,

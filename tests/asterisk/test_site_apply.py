@@ -8,14 +8,14 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from callcenter.asterisk import find_asterisk
 from callcenter.paths import RunDirectory, shipped
-from callcenter.site import ApplyRefused, asterisk_command, prepare, site_in_force
+from callcenter.site import ApplyRefused, SiteErrors, asterisk_command, prepare, site_in_force
 from callcenter.site import apply as work
 from callcenter.site.console import Console
 from callcenter.site.layout import run_layout
@@ -41,6 +41,7 @@ class LiveSite:
     folder: Path
     run: RunDirectory
     console: Console
+    process: subprocess.Popen[bytes]
 
     @property
     def path(self) -> Path:
@@ -86,7 +87,7 @@ def live(tmp_path: Path) -> Iterator[LiveSite]:
         asterisk_command(run), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     console = Console(find_asterisk(), run_layout(run))
-    site = LiveSite(tmp_path, run, console)
+    site = LiveSite(tmp_path, run, console, process)
     try:
         assert console.wait_until_booted(process, 30), site.complaints()
         yield site
@@ -231,7 +232,42 @@ def test_a_change_that_needs_a_restart_waits_for_it(live: LiveSite) -> None:
     done = work.apply(live.path, live.run, restart=True)
     assert done is not None
     assert done.restarting
-    eventually(lambda: not live.console.runs(), "Asterisk ends, as no call is up")
+    assert live.process.wait(10) == 0, "Asterisk ends, as no call is up; its supervisor starts it again"
+
+
+def test_a_restart_waits_for_the_last_call(live: LiveSite) -> None:
+    live.console.ask("channel originate Local/4008001000@inbound application Wait 60")
+    eventually(lambda: live.channels() >= 2, "a call is up")
+    live.edit("callcenter.toml", "ami_port = 22038", "ami_port = 22039")
+    live.edit("callcenter.toml", "sip_port = 22060", "sip_port = 22061")
+    step, _ = work.diff(live.path, live.run)
+    assert step.engine_restart == ("asterisk.ami_port",)
+    done = work.apply(live.path, live.run, restart=True)
+    assert done is not None
+    assert done.restarting
+    assert live.channels() >= 2, "the call goes on"
+    live.console.ask("channel request hangup all")
+    assert live.process.wait(15) == 0
+
+
+def test_a_start_goes_by_what_is_in_force_whatever_the_site_file_says_by_now(live: LiveSite) -> None:
+    """A machine that boots while its admin is in the middle of an edit serves its callers all the same."""
+    live.edit("callcenter.toml", "[[queues]]", "[[queue]]")
+    generation = (live.run.asterisk / "etc").readlink()
+    prepare(live.path, live.run)
+    assert (live.run.asterisk / "etc").readlink() == generation
+    with pytest.raises(SiteErrors):
+        work.apply(live.path, live.run)
+
+
+def test_a_start_follows_directories_that_moved(live: LiveSite) -> None:
+    """Another Asterisk, or the checkout elsewhere: the same configuration with the new directories."""
+    live.edit("dialplans/outside.conf", "90)", "80)")  # an edit that nobody applied
+    moved = replace(find_asterisk(), modules=Path("/elsewhere/modules"))
+    prepare(live.path, live.run, moved)
+    etc = live.run.asterisk / "etc"
+    assert "astmoddir => /elsewhere/modules" in (etc / "asterisk.conf").read_text()
+    assert "90)" in (etc / "dialplans" / "outside.conf").read_text(), "what is in force, not what was edited"
 
 
 def test_rollback_goes_back_and_forth(live: LiveSite) -> None:
