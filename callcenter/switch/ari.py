@@ -261,6 +261,9 @@ class Ari:
                 )
             except (OSError, WebSocketException, TimeoutError) as error:
                 self.last_error = str(error) or type(error).__name__
+            except Exception as error:
+                self.last_error = f"a mistake in a callback: {error!r}"
+                _report("a callback of the ARI client failed", error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY_SECONDS)
 
@@ -295,20 +298,23 @@ class Ari:
                 self._on_lost(self.last_error)
 
     def _read(self, message: str | bytes) -> None:
+        """One message. Nothing in it, nor in what a callback makes of it, may end the reading of others."""
         try:
             event = _decode(message)
-        except msgspec.DecodeError:
-            return  # Asterisk sends whole JSON or nothing; a broken one cannot be answered
-        if event.get("type") != "RESTResponse":
-            self._on_event(event)
-            return
-        entry = self._waiting.pop(event.get("request_id", ""), None)
+            if event["type"] == "RESTResponse":
+                self._answer(event)
+            else:
+                self._on_event(event)
+        except Exception as error:
+            _report("an ARI message could not be handled", error)
+
+    def _answer(self, response: Json) -> None:
+        entry = self._waiting.pop(response["request_id"], None)
         if entry is None or entry.answer.done():
-            return
-        status = event["status_code"]
-        body = event.get("message_body", "")
+            return  # too late, or cancelled
+        status, body = response["status_code"], response.get("message_body", "")
         if status >= 400:
-            entry.answer.set_exception(_error(entry.request, status, event.get("reason_phrase", ""), body))
+            entry.answer.set_exception(_error(entry.request, status, response.get("reason_phrase", ""), body))
         else:
             entry.answer.set_result(_decode(body) if body else None)
 
@@ -321,8 +327,7 @@ class Ari:
                 while self._outbox:
                     socket.protocol.send_text(self._outbox.popleft())
                 socket.transport.write(b"".join(socket.protocol.data_to_send()))
-                while socket.transport.get_write_buffer_size() > LARGEST_REQUEST:
-                    await asyncio.sleep(0.005)  # Asterisk is slower than we are
+                await socket.drain()
 
     async def _watch_time(self) -> None:
         """Fail the requests that got no answer in time. They are in the order of their deadlines."""
@@ -377,6 +382,10 @@ def _error(request: AriRequest, status: int, reason: str, body: str) -> AriError
     elif status >= 500:
         kind = AsteriskFailing
     return kind(request, text, status)
+
+
+def _report(text: str, error: Exception) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": text, "exception": error})
 
 
 def _fail(answer: Answer, error: AriError) -> None:

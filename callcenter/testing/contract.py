@@ -177,6 +177,19 @@ async def an_agent_talks(stage: Stage) -> None:
     )
 
 
+async def the_same_connection_twice(stage: Stage) -> None:
+    """A repetition after a crash disturbs nobody."""
+    await stage.start()
+    contact = await talk(stage, "leg-1", "bridge-1")
+    await stage.settle()
+    stage.send(ConnectLegs("bridge-1", contact, "leg-1"))
+    await stage.settle()
+    strange = [event for event in stage.heard if isinstance(event, CommandFailed | LegHungUp | LegLeft)]
+    assert not strange, strange
+    survey = await survey_again(stage)
+    assert leg_in(survey, contact).bridge == leg_in(survey, "leg-1").bridge == "bridge-1"
+
+
 async def everybody_leaves_a_talk(stage: Stage) -> None:
     await stage.start()
     contact = await talk(stage, "leg-1", "bridge-1")
@@ -382,6 +395,7 @@ CHECKS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     we_hang_up,
     prompts_end,
     an_agent_talks,
+    the_same_connection_twice,
     everybody_leaves_a_talk,
     a_phone_is_busy,
     ringing_is_called_off,

@@ -324,6 +324,38 @@ def test_a_wrong_password_is_told(quiet: Pair) -> None:
     asyncio.run(run())
 
 
+def test_what_a_callback_raises_ends_nothing() -> None:
+    """Junk, unknown answers and a failing callback: the next event is heard all the same."""
+    from websockets.asyncio.server import ServerConnection, serve
+
+    heard: list[str] = []
+    complaints: list[dict[str, object]] = []
+
+    def on_event(event: dict[str, object]) -> None:
+        heard.append(str(event["type"]))
+        if event["type"] == "Bad":
+            raise RuntimeError("a mistake")
+
+    async def speak(socket: ServerConnection) -> None:
+        for line in ("{", "[]", "3", '{"type":"RESTResponse"}', '{"type":"Bad"}', '{"type":"Good"}'):
+            await socket.send(line)
+        await socket.wait_closed()
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        async with serve(speak, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            async with Ari("127.0.0.1", port, "u", "p", app="x", on_event=on_event):
+                deadline = time.monotonic() + SECONDS
+                while "Good" not in heard:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert heard == ["Bad", "Good"]
+    assert len(complaints) == 5
+
+
 def test_no_answer_in_time() -> None:
     """A server that accepts the WebSocket and then says nothing."""
     from websockets.asyncio.server import ServerConnection, serve
