@@ -8,7 +8,9 @@ is deleted only when PostgreSQL has all of it: `give_back` may be repeated at wi
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +25,8 @@ from callcenter.state.store import FloorStore
 
 SYNC_SECONDS = 1.0
 
+_TAIL_BYTES = 64 * 1024
+_NAME = re.compile(rb'^\["[0-9]+-([0-9]+)",', re.MULTILINE)
 _LINE = msgspec.json.Decoder(tuple[str, tuple[str, dict[str, Any]]])
 
 
@@ -57,18 +61,21 @@ class Spool:
         """
         odd: list[str] = []
         for path, epoch in self._files():
-            records, unreadable = _read(path)
+            records, unreadable = await asyncio.to_thread(_read, path)
             odd += unreadable
             done = await store.drained(epoch)
             await store.readd([each for each in records if _sequence(each[0]) > done])
         return odd
 
     async def tidy(self, store: FloorStore) -> None:
-        """Delete files whose records PostgreSQL has, every now and then. Raises StateAway."""
+        """Delete files whose records PostgreSQL has, every now and then. Raises StateAway.
+
+        Records lie in a file in their order and `drained` counts from the first without a gap, so the end
+        of the file tells; also of a line nobody can read, which came again from memory if it is drained.
+        """
         for path, epoch in self._files():
-            records, unreadable = _read(path)
-            done = await store.drained(epoch)
-            if not unreadable and all(_sequence(name) <= done for name, _ in records):
+            last = _last_sequence(path)
+            if 0 < last <= await store.drained(epoch):
                 if epoch == self._epoch:
                     self.close()
                 path.unlink(missing_ok=True)
@@ -128,6 +135,14 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def _sequence(name: str) -> int:
     return int(name.rpartition("-")[2])
+
+
+def _last_sequence(path: Path) -> int:
+    """The highest sequence near the end of a file; 0 for a file without a readable line there."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        found = [int(match) for match in _NAME.findall(file.read())]
+    return max(found, default=0)
 
 
 def _read(path: Path) -> tuple[list[tuple[str, bytes]], list[str]]:

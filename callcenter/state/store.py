@@ -100,6 +100,7 @@ class FloorStore:
         self._line = RedisLine(url)
         self._inbox_line = RedisLine(url)  # its own: it blocks
         self._lease_line = RedisLine(url)  # its own: renewing never waits behind a commit
+        self._records_line = RedisLine(url)  # its own: a commit never waits behind many records
         self._owner: Owner | None = None
         self._epoch = 0
         self._fence = ""
@@ -233,7 +234,7 @@ class FloorStore:
         flat = [part for record in records for part in record]
         for start in range(0, len(flat), 2 * READD_AT_ONCE):
             piece = flat[start : start + 2 * READD_AT_ONCE]
-            await self._line.run(scripts.READD, (self.keys.records,), *piece, seconds=LOAD_SECONDS)
+            await self._records_line.run(scripts.READD, (self.keys.records,), *piece, seconds=LOAD_SECONDS)
 
     async def drained(self, epoch: int) -> int:
         """The highest sequence of `epoch` up to which PostgreSQL lacks nothing; 0 for none yet.
@@ -256,7 +257,7 @@ class FloorStore:
         return [_posted(position, entry) for position, entry in answer[0][1]] if answer else []
 
     async def close(self) -> None:
-        for line in (self._line, self._inbox_line, self._lease_line):
+        for line in (self._line, self._inbox_line, self._lease_line, self._records_line):
             await line.close()
 
     def _must_own(self, epoch: int) -> None:

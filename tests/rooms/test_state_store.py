@@ -543,6 +543,8 @@ def test_spooled_records_come_back_and_the_file_goes_when_they_are_drained(
             spool.append(epoch, numbered_steps(epoch, 6, 6))
             await spool.give_back(owner)
             assert len(stream(own_redis.url)) == 6
+            await spool.tidy(owner)
+            assert path.exists(), "the sixth is not drained yet"
             spool.close()
 
     asyncio.run(run())
@@ -562,6 +564,13 @@ def test_a_half_written_line_costs_only_itself(redis_url: str, tmp_path: Path) -
             odd = await spool.give_back(owner)
             assert [line.split(":")[0] for line in odd] == ["main-7.jsonl line 2"]
             assert stream(redis_url) == [b"7-1", b"7-3"]
+            await spool.tidy(owner)
+            assert path.exists()
+            with redis.Redis.from_url(redis_url) as client:
+                client.hset(owner.keys.drained, "7", 3)  # the second came from elsewhere
+            await spool.tidy(owner)
+            assert not path.exists()
+            assert (tmp_path / "main-2-9.jsonl").exists()
 
     asyncio.run(run())
 
