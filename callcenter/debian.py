@@ -16,6 +16,7 @@ Execute = Callable[..., None]  # execute(what, argv, env=…): runs with progres
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 _WANTS = Path("/etc/systemd/system/multi-user.target.wants")
+_RUN_LEVEL = Path("/etc/rc2.d")
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "LC_ALL": "C.UTF-8"}
 _INCLUDED = (
     "ca-certificates",
@@ -53,14 +54,11 @@ def install_packages(packages: Sequence[str], execute: Execute) -> None:
     with contextlib.suppress(DebianRefused):
         execute("reading Debian's package lists", [*apt, "update"])
     install = [*apt, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install"]
-    enabled = _enabled()
-    with _no_service_starts(sudo):
+    with _left_disabled(sudo, execute), _no_service_starts(sudo):
         if any(package.startswith("postgresql") for package in packages):
             execute("installing postgresql-common", [*install, "postgresql-common"])
         with _no_cluster_is_created(sudo):
             execute(f"installing {' '.join(packages)}", [*install, *packages])
-    for unit in sorted(_enabled() - enabled):
-        execute(f"leaving {unit} disabled", [*sudo, "systemctl", "--quiet", "--no-reload", "disable", unit])
 
 
 def packaged_asterisk() -> bool:
@@ -120,6 +118,20 @@ def _no_service_starts(sudo: list[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _left_disabled(sudo: list[str], execute: Execute) -> Iterator[None]:
+    """Services that the packages enable for the next boot are disabled again; the others are not touched."""
+    units, scripts = _enabled()
+    try:
+        yield
+    finally:
+        new_units, new_scripts = _enabled()
+        for unit in sorted(new_units - units):
+            execute(f"leaving {unit} disabled", [*sudo, "deb-systemd-helper", "disable", unit])
+        for script in sorted(new_scripts - scripts):
+            execute(f"leaving init script {script} disabled", [*sudo, "update-rc.d", script, "disable"])
+
+
+@contextlib.contextmanager
 def _no_cluster_is_created(sudo: list[str]) -> Iterator[None]:
     """PostgreSQL's package makes a cluster and a service for it, unless its own configuration says no."""
     if not _CREATE_CLUSTER.exists():
@@ -153,5 +165,8 @@ def _plain(words: list[str], text: str | None = None) -> None:
         raise DebianRefused(f"{' '.join(words)} failed: {done.stderr.strip()}")
 
 
-def _enabled() -> set[str]:
-    return {entry.name for entry in _WANTS.iterdir()} if _WANTS.is_dir() else set()
+def _enabled() -> tuple[set[str], set[str]]:
+    """Units and System V scripts that start at boot."""
+    units = {entry.name for entry in _WANTS.iterdir()} if _WANTS.is_dir() else set()
+    scripts = {entry.name[3:] for entry in _RUN_LEVEL.glob("S[0-9][0-9]*")}
+    return units, scripts
