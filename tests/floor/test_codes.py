@@ -61,7 +61,7 @@ def test_log_in_asks_for_number_and_pin_and_ends_the_call_after_the_answer() -> 
     assert agent.activity is Activity.ELSEWHERE, "until he has hung up"
     phone.listen()
     assert phone.leg not in phone.world.legs
-    assert agent.activity is Activity.IDLE
+    assert phone.world.floor.scene.is_free(agent)
     assert not phone.world.saved.timers
     assert not phone.world.floor.scene.sessions
 

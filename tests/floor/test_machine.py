@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callcenter.floor.records import ContactClosed, ContactStep
-from tests.floor.walk import ALL, ORDINARY, TROUBLE, walk
+from tests.floor.walk import ALL, MOST, ORDINARY, TROUBLE, random_steps, shortest, walk
+from tests.floor.world import World
 
-MOST = ("call", "answer", "log in", "time", "playback ends")  # drawn more often, or little happens
 QUICK = settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 LONG = settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -48,15 +48,45 @@ def test_trouble(steps: list[tuple[str, int]]) -> None:
     walk(steps)
 
 
-@QUICK
-@given(calm)
-def test_undisturbed_there_is_nothing_odd(steps: list[tuple[str, int]]) -> None:
-    world = walk(steps, calm=True)
+def take(seed: int, *, calm: bool = False) -> World:
+    """One random walk; a failing one is told as the few steps that matter."""
+    steps = random_steps(seed, calm=calm)
+    try:
+        return walk(steps, calm=calm)
+    except Exception as error:
+        pytest.fail(f"seed {seed}: {error!r}; walk({shortest(steps, calm=calm)}, calm={calm})")
+
+
+def nothing_odd(world: World) -> None:
     assert world.oddities == []
     arrived = [r for r in world.records if isinstance(r, ContactStep) and r.step == "arrived"]
     closed = [r for r in world.records if isinstance(r, ContactClosed)]
     assert sorted(r.contact for r in arrived) == sorted(r.contact for r in closed)
     assert sum(world.outcomes().values()) == len(arrived)
+
+
+@QUICK
+@given(calm)
+def test_undisturbed_there_is_nothing_odd(steps: list[tuple[str, int]]) -> None:
+    nothing_odd(walk(steps, calm=True))
+
+
+def test_random_walks() -> None:
+    for seed in range(2000):
+        take(seed)
+
+
+def test_random_calm_walks() -> None:
+    for seed in range(800):
+        nothing_odd(take(seed, calm=True))
+
+
+@pytest.mark.long
+def test_random_walks_for_long() -> None:
+    for seed in range(100_000, 200_000):
+        take(seed)
+        if seed % 4 == 0:
+            nothing_odd(take(seed, calm=True))
 
 
 @pytest.mark.long

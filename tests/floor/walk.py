@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -27,7 +28,14 @@ BUSY_PLAN = plans.plan(
         max_waiting=3,
     ),
     replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234"),
-    replace(plans.GOLD, max_waiting=2, full_prompts=()),
+    replace(
+        plans.GOLD,
+        max_waiting=2,
+        full_prompts=(),
+        max_wait_seconds=45,
+        max_wait_prompts=(),
+        overflow_number="5559999",
+    ),
 )
 NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
@@ -169,6 +177,34 @@ TROUBLE: Mapping[str, Callable[[World, int], object]] = {
     "fallback call": lambda w, n: w.call_fallback(NUMBERS[n % 3]),
 }
 ALL = {**ORDINARY, **TROUBLE}
+
+
+MOST = ("call", "answer", "log in", "time", "playback ends")  # drawn more often, or little happens
+_CALM_POOL = (*ORDINARY, *MOST * 3)
+_POOL = (*ALL, *MOST * 3, *("deliver all",) * 12, *("survey",) * 3)
+
+
+def random_steps(seed: int, *, calm: bool = False) -> list[Step]:
+    """The same steps for the same seed; much quicker to draw than hypothesis's."""
+    dice = random.Random(seed)
+    pool = _CALM_POOL if calm else _POOL
+    opening = [dice.choice(("log in", "call")) for _ in range(4)]
+    names = opening + dice.choices(pool, k=dice.randint(5, 55))
+    return [(name, dice.randrange(16)) for name in names]
+
+
+def shortest(steps: list[Step], *, calm: bool = False) -> list[Step]:
+    """Of steps that fail, as few as still do, for people to read."""
+    left = list(steps)
+    index = 0
+    while index < len(left):
+        fewer = left[:index] + left[index + 1 :]
+        try:
+            walk(fewer, calm=calm)
+            index += 1
+        except Exception:  # whatever it is, it still fails
+            left, index = fewer, 0
+    return left
 
 
 def walk(steps: Iterable[Step], *, calm: bool = False) -> World:

@@ -1,0 +1,70 @@
+"""The tables say what happens: every row is taken by some walk, and leads where it says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from callcenter.floor import agents, contacts, scene
+from callcenter.floor.agents import MOVES, Activity, Move
+from callcenter.floor.contacts import ROWS, Contact, ContactState, Cue
+from callcenter.floor.states import agent_picture, contact_picture
+from tests.floor.walk import random_steps, walk
+
+Seen = dict[tuple[ContactState, Cue], set[ContactState | None]]
+
+
+@pytest.fixture(scope="module")
+def travelled() -> tuple[Seen, set[tuple[Activity, Move, Activity]]]:
+    """Every transition that a fixed set of walks makes."""
+    rows: Seen = defaultdict(set)
+    moves: set[tuple[Activity, Move, Activity]] = set()
+    happen, move = contacts.happen, agents.move
+
+    def watch_happen(on: scene.Scene, contact: Contact, at: float, cue: Cue, note: str = "") -> None:
+        before = contact.state
+        happen(on, contact, at, cue, note)
+        rows[before, cue].add(contact.state if contact.id in on.contacts else None)
+
+    def watch_move(on: scene.Scene, agent: agents.Agent, at: float, step: Move, *a: str, **k: str) -> bool:
+        before = agent.activity
+        made = move(on, agent, at, step, *a, **k)
+        if made:
+            moves.add((before, step, agent.activity))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contacts, "happen", watch_happen)
+        patch.setattr(agents, "move", watch_move)
+        for seed in range(1500):
+            walk(random_steps(seed))
+    return rows, moves
+
+
+def test_every_row_leads_where_it_says(
+    travelled: tuple[Seen, set[tuple[Activity, Move, Activity]]],
+) -> None:
+    rows, _ = travelled
+    for key, row in ROWS.items():
+        assert rows[key], f"no walk came by {key}: can it happen?"
+        # An offer follows in the same event, when the floor settles: waiting may become offered.
+        allowed = set(row.leads_to)
+        assert rows[key] <= allowed, f"{key} led to {rows[key] - allowed}"
+        unseen = allowed - rows[key] - {ContactState.OFFERED}
+        assert not unseen, f"{key} never led to {unseen}"
+
+
+def test_every_move_of_an_agent_is_made(
+    travelled: tuple[Seen, set[tuple[Activity, Move, Activity]]],
+) -> None:
+    _, moves = travelled
+    assert moves == {(activity, move, target) for (activity, move), target in MOVES.items()}
+
+
+def test_the_pictures_are_drawn_from_the_tables() -> None:
+    contact, agent = list(contact_picture()), list(agent_picture())
+    assert contact[0] == agent[0] == "stateDiagram-v2"
+    assert "    offered --> talking: agent answered" in contact
+    assert "    talking --> wrapup: release to wrap-up" in agent
+    assert len(agent) == 2 + len(MOVES)
