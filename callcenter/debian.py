@@ -120,13 +120,15 @@ def _no_service_starts(sudo: list[str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _left_disabled(sudo: list[str], execute: Execute) -> Iterator[None]:
     """Services that the packages enable for the next boot are disabled again; the others are not touched."""
+    # Works where systemd does not run; it wants to know for which package it is called.
+    disable = [*sudo, "env", "DPKG_MAINTSCRIPT_PACKAGE=callcenter", "deb-systemd-helper", "disable"]
     units, scripts = _enabled()
     try:
         yield
     finally:
         new_units, new_scripts = _enabled()
         for unit in sorted(new_units - units):
-            execute(f"leaving {unit} disabled", [*sudo, "deb-systemd-helper", "disable", unit])
+            execute(f"leaving {unit} disabled", [*disable, unit])
         for script in sorted(new_scripts - scripts):
             execute(f"leaving init script {script} disabled", [*sudo, "update-rc.d", script, "disable"])
 
