@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from callcenter.floor.events import (
     AgentLogoutRequested,
     AgentReadyRequested,
     PeoplePublished,
+    Request,
 )
 from callcenter.floor.plan import FloorPlan, PhonePlan, QueuePlan, ServicePlan
 from callcenter.floor.records import ContactClosed
@@ -81,8 +83,9 @@ async def until(check: Callable[[], bool], what: str, seconds: float = 5.0) -> N
         await asyncio.sleep(0.005)
 
 
-async def ask(client: FloorClient, kind: type, **fields: str) -> str:
-    return (await asyncio.to_thread(client.ask, kind, **fields)).text
+async def ask(client: FloorClient, kind: type[Request], agent: str, phone: str = "") -> str:
+    fields: dict[str, Any] = {"agent": agent} | ({"phone": phone} if phone else {})
+    return (await asyncio.to_thread(lambda: client.ask(kind, **fields))).text
 
 
 def publish(client: FloorClient) -> None:
