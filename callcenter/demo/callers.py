@@ -106,12 +106,14 @@ class Caller:
 
 
 def next_caller(chance: random.Random, number: int, numbers: list[str], tones: list[int]) -> Caller:
-    """The next one to call: mostly patient, some in a hurry. Each has a number of his own."""
-    hurried = chance.random() < 0.2
+    """The next one to call: mostly patient, every fifth in a hurry. Each has a number of his own."""
+    hurried = number % 5 == 1
     return Caller(
         ani=f"13{chance.randrange(10**5):05d}{number % 10_000:04d}",
         dnis=chance.choice(numbers),
-        patience_seconds=chance.uniform(3, 7) if hurried else chance.uniform(25, 60),
+        patience_seconds=chance.choice((chance.uniform(2, 4), chance.uniform(6, 9)))
+        if hurried
+        else chance.uniform(25, 60),
         talk_seconds=chance.uniform(3, 12),
         tone_hz=chance.choice(tones),
     )

@@ -12,12 +12,10 @@ from callcenter.demo.callers import Caller
 from callcenter.demo.network import Answer, Ignore, NetworkCall, NetworkFault, NetworkPhone
 from callcenter.floor.plan import FeatureCodes
 
-TRIES = 5
-
 
 class Habit(StrEnum):
     DILIGENT = "answers"
-    BREAKS = "takes a break after two calls"
+    BREAKS = "takes a break after the first call"
     SLOW = "does not answer now and then"
 
 
@@ -36,6 +34,7 @@ class Desk:
     find: Callable[[str], Caller | None]
     say: Callable[[str], None]
     taken: int = 0
+    rested: bool = False
     troubles: list[str] = field(default_factory=list)
     unknown: list[NetworkCall] = field(default_factory=list)  # answered, of callers we do not know
 
@@ -76,8 +75,8 @@ class Desk:
                 self.taken += 1
                 self.say(f"agent {self.number} did not answer")
                 await self._rest(6, 10)
-                await self._code(self.codes.ready)
-                self.say(f"agent {self.number} is ready again")
+                if await self._code(self.codes.ready):
+                    self.say(f"agent {self.number} is ready again")
             return
         self.taken += 1
         caller = self.find(call.ani)
@@ -94,27 +93,29 @@ class Desk:
         await self._after_call()
 
     async def _after_call(self) -> None:
-        if self.habit is Habit.BREAKS and self.taken == 2:
-            await self._code(self.codes.not_ready + self.break_digit)
-            self.say(f"agent {self.number} takes a break")
-            await self._rest(10, 15)
-            await self._code(self.codes.ready)
-            self.say(f"agent {self.number} is back")
+        missed = self.phone.missed
+        if self.habit is Habit.BREAKS and not self.rested:
+            self.rested = await self._code(self.codes.not_ready + self.break_digit)
+            if self.rested:
+                self.say(f"agent {self.number} takes a break")
+                await self._rest(10, 15)
+                await self._code(self.codes.ready)
+                self.say(f"agent {self.number} is back")
         elif self.chance.random() < 0.3:
             await self._rest(0.5, 2)
-            if self.phone.current is None:  # else the next caller was quicker
-                await self._code(self.codes.wrapup_end)
+            await self._code(self.codes.wrapup_end)
+        if self.phone.missed > missed:  # rung in the moment of dialling: the centre set him aside
+            await self._code(self.codes.ready)
 
     async def _rest(self, least: float, most: float) -> None:
         await asyncio.sleep(self.chance.uniform(least, most))
 
-    async def _code(self, code: str, *entries: str) -> None:
-        """Dial a code; when the phone rings just then, take the call later and dial again."""
-        for attempt in range(TRIES):
-            try:
-                await self.phone.feature(code, *entries)
-                return
-            except NetworkFault as fault:
-                if attempt == TRIES - 1:
-                    raise NetworkFault(f"agent {self.number}, code {code}: {fault}") from fault
-                await asyncio.sleep(1.0)
+    async def _code(self, code: str, *entries: str) -> bool:
+        """Dial a code. False when a caller was quicker: then he comes first. Raises NetworkFault."""
+        if self.phone.current is not None:
+            return False
+        try:
+            await self.phone.feature(code, *entries)
+        except NetworkFault as fault:
+            raise NetworkFault(f"agent {self.number}, code {code}: {fault}") from fault
+        return True

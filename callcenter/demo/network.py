@@ -7,8 +7,8 @@
         await call.answered()
         assert await call.hears(phone.tone_hz)
 
-Used by the demo and by the tests. A phone has one line: rung twice at once it is busy, and remembers
-that in `doubled` (a call centre must never do that).
+Used by the demo and by the tests. A phone has one line: rung twice at once it is busy, and
+remembers that in `doubled` (a call centre must never do that).
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class NetworkPhone:
         self.policy: Policy = Answer()
         self.current: NetworkCall | None = None
         self.rung: list[NetworkCall] = []  # every incoming call, oldest first
-        self.doubled = 0  # times it was rung while in a call
+        self.doubled = 0  # times it was rung while another call was ringing or talking there
+        self.missed = 0  # times it was rung while its user was dialling: busy, nobody's fault
         self._network = network
         self._came = asyncio.Condition()
 
@@ -96,8 +97,12 @@ class NetworkPhone:
         """Dial from this phone. Raises NetworkFault when it is in a call."""
         if self.current is not None:
             raise NetworkFault(f"phone {self.name} is in a call: {self.current!r}")
-        call = await self._network.originate(number, ani=self.name, phone=self.name)
-        self.current = call
+        self.current = call = self._network.lift(number, ani=self.name, phone=self.name)
+        try:
+            await self._network.place(call)
+        except NetworkFault:
+            self.current = None
+            raise
         return call
 
     async def feature(
@@ -134,7 +139,10 @@ class NetworkPhone:
         # The end of the last call and the next ring may come in one breath, and Asterisk tells them by two
         # threads: only a call that goes on is a call.
         if self.current is not None and not await self.current.over(_BREATH_SECONDS):
-            self.doubled += 1
+            if self.current.incoming:
+                self.doubled += 1
+            else:
+                self.missed += 1
             await call.hang_up(_BUSY)
             return
         self.current = call
@@ -194,23 +202,28 @@ class PublicNetwork:
 
     async def call(self, dnis: str, ani: str) -> NetworkCall:
         """A caller from outside dials `dnis`; the call comes to the centre by its trunk."""
-        return await self.originate(dnis, ani)
+        call = self.lift(dnis, ani)
+        await self.place(call)
+        return call
 
-    async def originate(self, number: str, ani: str, phone: str = "") -> NetworkCall:
-        """Call `number` at the centre: from `phone`, or from the trunk. Raises NetworkFault."""
+    def lift(self, number: str, ani: str, phone: str = "") -> NetworkCall:
+        """A call to `number`, from `phone` or from the trunk, that is not placed yet."""
         id = f"net-{self._run}-{next(self._numbers)}"
         call = self.calls[id] = NetworkCall(self._ari, id, number, ani, phone)
+        return call
+
+    async def place(self, call: NetworkCall) -> None:
+        """Send it to the centre. Raises NetworkFault when our own Asterisk cannot."""
         place = self.asterisk.place
-        uri = f"sip:{number.replace('#', '%23')}@{place.host}:{place.centre_sip_port}"
+        uri = f"sip:{call.number.replace('#', '%23')}@{place.host}:{place.centre_sip_port}"
         try:
             await self._ari.channels.originate(
-                f"PJSIP/{phone or 'centre'}/{uri}", channel_id=id, app=APP, app_args="outgoing",
-                caller_id=f"{ani} <{ani}>", timeout=600,
+                f"PJSIP/{call.phone or 'centre'}/{uri}", channel_id=call.id, app=APP, app_args="outgoing",
+                caller_id=f"{call.ani} <{call.ani}>", timeout=600,
             )  # fmt: skip
         except AriError as error:
-            self.calls.pop(id, None)
-            raise NetworkFault(f"the public network could not call {number}: {error}") from error
-        return call
+            self.calls.pop(call.id, None)
+            raise NetworkFault(f"the public network could not call {call.number}: {error}") from error
 
     async def registered(self, names: Sequence[str] = (), within: float = 15.0) -> None:
         """Wait until these phones (all that register, without names) are registered at the centre."""

@@ -81,11 +81,16 @@ class NetworkPlace:
 
 @dataclass(slots=True)
 class PublicAsterisk:
-    """One process of Asterisk below `folder`, started and stopped by us and nobody else."""
+    """One process of Asterisk below `folder`, started and stopped by us and nobody else.
+
+    `deaf_seconds`: an answered call without any audio for so long is hung up, as networks do when the other
+    side has died without a word; 0: never.
+    """
 
     folder: Path
     place: NetworkPlace
     phones: Sequence[PhoneAccount] = ()
+    deaf_seconds: int = 0
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -204,7 +209,8 @@ hideconnect = yes
         centre = f"sip:{place.host}:{place.centre_sip_port}"
         endpoint = (
             "type = endpoint\ncontext = from-centre\ndisallow = all\nallow = alaw,ulaw\ndirect_media = no\n"
-            "rtp_symmetric = yes\ntrust_id_inbound = yes\nsend_rpid = no\nrtp_timeout = 0\n"
+            "rtp_symmetric = yes\ntrust_id_inbound = yes\nsend_rpid = no\n"
+            f"rtp_timeout = {self.deaf_seconds}\n"
         )
         parts = [
             "[global]\ntype = global\nuser_agent = public-network\nendpoint_identifier_order = ip\n",

@@ -38,6 +38,7 @@ BOARD_SECONDS = 0.5
 PEOPLE_SECONDS = 15.0
 RECORDS_SECONDS = 20.0
 HANG_UP_SECONDS = 10.0
+DEAF_SECONDS = 15  # everybody in the demo makes a sound, and so does the centre
 _LOOPBACK = "127."
 
 
@@ -75,7 +76,7 @@ def network_for(site: Site, run: RunDirectory) -> PublicAsterisk:
     place = NetworkPlace(
         trunk.host, trunk.port, _free_port(trunk.host), start, start + 999, site.asterisk.sip_port
     )
-    return PublicAsterisk(run.root / "demo", place, phones)
+    return PublicAsterisk(run.root / "demo", place, phones, DEAF_SECONDS)
 
 
 def dialled_numbers(site: Site) -> list[str]:
