@@ -37,7 +37,9 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
+from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.frames import DATA_OPCODES, Frame
+from websockets.protocol import Event
 
 from callcenter.switch.operations import (
     Applications,
@@ -245,14 +247,15 @@ class Ari:
                     self._url,
                     additional_headers={"Authorization": _basic(self._user, self._password)},
                     max_size=None,  # a list of channels is longer than the library's 1 MiB
-                    max_queue=None,  # never stop reading: Asterisk disconnects slow readers
                     compression=None,
                     open_timeout=self._seconds,
                     close_timeout=1,
                     ping_interval=self._alive_seconds,
                     ping_timeout=self._alive_seconds,
                     proxy=None,
+                    create_connection=_Connection,
                 ) as socket:
+                    assert isinstance(socket, _Connection)
                     pause = FIRST_RETRY_SECONDS
                     await self._converse(socket)
             except InvalidHandshake as error:
@@ -267,7 +270,7 @@ class Ari:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY_SECONDS)
 
-    async def _converse(self, socket: ClientConnection) -> None:
+    async def _converse(self, socket: _Connection) -> None:
         """Read and write one connection until it ends."""
         self._socket = socket
         self._outbox.clear()
@@ -279,11 +282,9 @@ class Ari:
                 _forget(self.applications.filter(self.app, self._allowed))
             if self._on_connected:
                 self._on_connected()
-            async for message in socket:
-                self._read(message)
-            self.last_error = f"Asterisk closed the connection ({socket.close_code})"
-        except ConnectionClosed as error:
-            self.last_error = f"the connection to Asterisk broke: {error}"
+            socket.deliver_to(self._read)
+            await socket.wait_closed()
+            self.last_error = f"the connection to Asterisk broke: {socket.protocol.close_exc}"
         finally:
             self._connected.clear()
             self._socket = None
@@ -297,7 +298,7 @@ class Ari:
             if self._on_lost and not self._closing:
                 self._on_lost(self.last_error)
 
-    def _read(self, message: str | bytes) -> None:
+    def _read(self, message: bytes) -> None:
         """One message. Nothing in it, nor in what a callback makes of it, may end the reading of others."""
         try:
             event = _decode(message)
@@ -342,6 +343,40 @@ class Ari:
             for number in late:
                 entry = self._waiting.pop(number)
                 _fail(entry.answer, RequestTimedOut(entry.request, f"no answer within {self._seconds:g} s"))
+
+
+class _Connection(ClientConnection):
+    """Hands each message over where it is read, in order: the library's queue, and waking a task for each
+    message, cost as much as all the rest of reading."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._deliver: Callable[[bytes], None] | None = None
+        self._early: list[bytes] = []  # messages that came before `deliver_to`
+        self._parts: list[bytes] = []  # of a message in several frames
+
+    def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
+        """From now on `deliver` gets the messages, at once those that came already. It must not raise."""
+        self._deliver = deliver
+        early, self._early = self._early, []
+        for message in early:
+            deliver(message)
+
+    def process_event(self, event: Event) -> None:
+        if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+            return
+        message = bytes(event.data)
+        if self._parts or not event.fin:
+            self._parts.append(message)
+            if not event.fin:
+                return
+            message = b"".join(self._parts)
+            self._parts.clear()
+        if self._deliver is None:
+            self._early.append(message)
+        else:
+            self._deliver(message)
 
 
 class _Waiting(msgspec.Struct):
