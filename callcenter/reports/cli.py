@@ -126,29 +126,22 @@ def show_queues(context: Context) -> None:
         context.print_json([asdict(each) | {"today": _as_json(today.get(each.queue))} for each in now])
         return
     context.print_table(
-        (
-            *(
-                "queue",
-                "waiting",
-                "longest",
-                "free",
-                "ringing",
-                "talking",
-                "wrap-up",
-                "elsewhere",
-                "not ready",
-            ),
-            *("offered", "answered", "abandoned", "service level", "ASA"),
-        ),
+        ("queue", "waiting", "longest", "free", "ringing", "talking", "wrap-up", "elsewhere", "not ready"),
         [
             (
                 *(each.queue, each.waiting, clock(each.longest_wait_seconds) if each.waiting else ""),
                 *(each.free, each.ringing, each.talking, each.wrapup, each.elsewhere, each.not_ready),
-                *_short_figures(today.get(each.queue)),
             )
             for each in now
         ],
+        title="now: callers and agents",
     )
+    if today:
+        context.print_table(
+            ("queue", "offered", "answered", "abandoned", "service level", "ASA", "longest wait"),
+            [_short_row(name, each) for name, each in today.items()],
+            title="today: calls that have ended",
+        )
 
 
 @click.group(epilog="Example: callcenter report queue --day yesterday")
@@ -187,10 +180,18 @@ def report_queue(context: Context, day: str, queue: str) -> None:
         [_report_row(name, each) for name, each in found.items()],
         title=f"{chosen.day} ({site.site.zone})",
     )
-    for formula in sorted({each.service_level_formula for each in found.values()}):
-        context.say(f"service level = {formula}")
+    _say_formulas(context, found)
     context.say("ASA = waiting time of the answered / answered; AHT = (talk + wrap-up) / answered")
     context.say("turned away = queue full, longest wait over or sent outside; broken off = lost or taken out")
+
+
+def _say_formulas(context: Context, found: dict[str, Figures]) -> None:
+    by_formula: defaultdict[str, list[str]] = defaultdict(list)
+    for name, each in found.items():
+        by_formula[each.service_level_formula].append(name)
+    for formula, names in by_formula.items():
+        of = "" if len(by_formula) == 1 else f" of {', '.join(names)}"
+        context.say(f"service level{of} = {formula}")
 
 
 def _figures(connection: Connection, site: Site, day: SiteDay, queue: str = "") -> dict[str, Figures]:
@@ -216,11 +217,11 @@ def _report_row(name: str, each: Figures) -> tuple[object, ...]:
     )
 
 
-def _short_figures(each: Figures | None) -> tuple[object, ...]:
-    if each is None:
-        return ("", "", "", "", "")
-    level, asa = _percent(each.service_level), _seconds(each.asa_seconds)
-    return (each.offered, each.answered, each.abandoned + each.short_abandoned, level, asa)
+def _short_row(name: str, each: Figures) -> tuple[object, ...]:
+    return (
+        *(name, each.offered, each.answered, each.abandoned + each.short_abandoned),
+        *(_percent(each.service_level), _seconds(each.asa_seconds), clock(each.longest_wait_seconds)),
+    )
 
 
 def _as_json(each: Figures | None) -> dict[str, object] | None:
