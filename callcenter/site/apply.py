@@ -16,11 +16,12 @@ from callcenter.site.changes import Changes, as_text, changes
 from callcenter.site.console import AsteriskSilent, Console
 from callcenter.site.credentials import Secrets, ensure_secrets
 from callcenter.site.errors import ApplyRefused, SiteErrors
-from callcenter.site.layout import Layout, link_share, run_layout, site_ports
+from callcenter.site.layout import Layout, run_layout, site_ports
 from callcenter.site.load import load, parse
 from callcenter.site.model import Site
 from callcenter.site.render import SITE_FILE, Sources, read_sources, render
-from callcenter.site.verdict import verdict
+from callcenter.site.share import link_share, missing_prompts
+from callcenter.site.verdict import have_room, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class _Bench:
         return render(self.site, self.secrets, self.sources, self.install, self.layout, site_ports(self.site))
 
     def judge(self) -> tuple[str, ...]:
-        return verdict(self.site, self.secrets, self.sources, self.install, self.layout.share)
+        share = self.layout.share
+        silent = tuple(missing_prompts(self.site, share))
+        return silent + verdict(self.site, self.secrets, self.sources, self.install, share)
 
 
 def check(site_path: Path, run: RunDirectory) -> Site:
@@ -70,6 +73,8 @@ def diff(site_path: Path, run: RunDirectory) -> tuple[Changes, str]:
 def apply(site_path: Path, run: RunDirectory, *, restart: bool = False) -> Applied | None:
     """Put the site's files in force; None when they are. After SiteErrors or ApplyRefused nothing changed."""
     bench = _bench(site_path, run)
+    if not have_room(bench.layout.home):
+        raise ApplyRefused([f"less than 50 MB are free at {bench.layout.home}: make room first"])
     with generations.locked(bench.layout):
         before = generations.in_force(bench.layout)
         old = {} if before is None else generations.read_files(bench.layout, before)
@@ -115,7 +120,8 @@ def _bench(site_path: Path, run: RunDirectory) -> _Bench:
     install = find_asterisk()
     layout = run_layout(run)
     layout.make_directories()
-    link_share(layout, install, site_path.parent, site)
+    with generations.locked(layout):
+        link_share(layout, install, site_path.parent, site)
     return _Bench(site, secrets, sources, install, layout)
 
 

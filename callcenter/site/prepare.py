@@ -8,10 +8,11 @@ from callcenter.asterisk import AsteriskInstall, find_asterisk
 from callcenter.paths import RunDirectory
 from callcenter.site import generations
 from callcenter.site.credentials import ensure_secrets
-from callcenter.site.layout import command, link_share, run_layout, site_ports
+from callcenter.site.layout import command, run_layout, site_ports
 from callcenter.site.load import load, parse
 from callcenter.site.model import Site
 from callcenter.site.render import SITE_FILE, read_sources, render, sources_in
+from callcenter.site.share import link_share
 
 
 def prepare(site_path: Path, run: RunDirectory, install: AsteriskInstall | None = None) -> None:
@@ -26,8 +27,8 @@ def prepare(site_path: Path, run: RunDirectory, install: AsteriskInstall | None 
     install = install or find_asterisk()
     layout = run_layout(run)
     layout.make_directories()
-    link_share(layout, install, site_path.parent, site)
     with generations.locked(layout):
+        link_share(layout, install, site_path.parent, site)
         number = generations.in_force(layout)
         if number is None:
             files = render(site, secrets, read_sources(site_path), install, layout, site_ports(site))

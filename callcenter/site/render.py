@@ -94,6 +94,11 @@ def render(
 
     `silent`: for an instance that only judges the files; it asks nothing of the world (no registration).
     """
+    for place in (layout.home, layout.log, layout.share, install.modules):
+        if any(letter in str(place) for letter in ';[]{}"$\\\n'):
+            raise SiteErrors(
+                [SiteError(str(place), 0, "", 'Asterisk takes no path with one of ;[]{}"$\\ in it')]
+            )
     own = sources.folder / "asterisk_conf"
     folders = [folder for folder in (own, shipped("asterisk_conf")) if folder.is_dir()]
     environment = Environment(  # noqa: S701 - these files are no HTML; the values are checked by the model

@@ -212,6 +212,25 @@ def test_a_dialplan_that_takes_away_an_emergency_number_is_refused(live: LiveSit
     assert any("dials 110 must reach emergency-call first" in reason for reason in refused.value.reasons)
 
 
+def test_a_prompt_that_nobody_recorded_is_refused(live: LiveSite) -> None:
+    live.edit("callcenter.toml", 'greeting = ["greeting"]', 'greeting = ["welcome-to-us"]')
+    with pytest.raises(ApplyRefused, match="there is no prompt welcome-to-us in zh"):
+        work.apply(live.path, live.run)
+    custom = live.folder / "sounds" / "custom" / "zh"
+    custom.mkdir(parents=True)
+    shutil.copy(shipped("sounds") / "built" / "zh" / "greeting.wav", custom / "welcome-to-us.wav")
+    assert work.apply(live.path, live.run) is not None
+    assert (live.run.asterisk / "share/sounds/zh/welcome-to-us.wav").resolve() == custom / "welcome-to-us.wav"
+
+
+def test_an_asterisk_without_music_gets_some(live: LiveSite, tmp_path: Path) -> None:
+    bare = replace(find_asterisk(), data=tmp_path / "no-data")
+    prepare(live.path, live.run, bare)
+    live.console.ask("moh reload")
+    assert "moh/soft-tones" in live.console.ask("moh show files")
+    assert live.complaints() == []
+
+
 def test_a_template_of_the_site_that_breaks_a_module_is_refused(live: LiveSite) -> None:
     (live.folder / "asterisk_conf").mkdir()
     (live.folder / "asterisk_conf" / "modules.conf.j2").write_text(
