@@ -170,7 +170,7 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
             agents.wrapup_over(scene, event.at, agent)
     elif kind == "session":
         if (session := scene.sessions.get(subject)) is not None:
-            sessions.timed_out(scene, session)
+            sessions.timed_out(scene, session, event.at)
     elif event.timer == survey.FALLBACK_TIMER:
         survey.fallback_empty(scene)
 

@@ -110,8 +110,9 @@ def playback_done(scene: Scene, session: Session) -> None:
         scene.do(HangUp(session.leg))
 
 
-def timed_out(scene: Scene, session: Session) -> None:
+def timed_out(scene: Scene, session: Session, at: float) -> None:
     scene.do(HangUp(session.leg))
+    scene.start(f"session:{session.leg}", at + scene.plan.session_seconds)  # once more if that fails
 
 
 def end(scene: Scene, session: Session, at: float) -> None:
