@@ -104,6 +104,8 @@ def indexes_agree(scene: Scene) -> None:
     for agent in scene.agents.values():
         if agent.leg:
             assert scene.agent_legs.get(agent.leg) == agent.number, f"leg {agent.leg} is not known"
+    twice = [a for a, n in Counter(scene.agent_legs.values()).items() if n > 1]
+    assert not twice, f"rung while an old leg is not known to be gone: {twice}"
     for phone, number in scene.seats.items():
         assert scene.agents[number].phone == phone, f"{number} sits at {phone} and does not know"
     for name, queue in scene.queues.items():

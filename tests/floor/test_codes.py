@@ -10,6 +10,7 @@ import pytest
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.agents import REFUSALS, Activity, Presence
+from callcenter.floor.events import Failure
 from tests.floor import plans
 from tests.floor.world import World
 
@@ -257,3 +258,14 @@ def test_a_login_moves_the_agent_to_the_phone_he_dials_from() -> None:
     other.dial("*1111", "1111#")
     other.listen()
     assert phone.world.agent("11").phone == plans.PHONES[2]
+
+
+def test_a_hang_up_that_fails_is_tried_again() -> None:
+    phone = Phone(World())
+    phone.dial("*11")
+    phone.world.fail_next(do.HangUp, Failure.TIMED_OUT)
+    phone.world.pass_time(30.0)
+    assert phone.leg in phone.world.legs
+    phone.world.pass_time(30.0)
+    assert phone.leg not in phone.world.legs
+    assert not phone.world.saved.timers

@@ -277,3 +277,22 @@ def test_wrapup_goes_on_over_a_restart() -> None:
     world.pass_time(0.1)
     assert world.agent("14").activity is Activity.IDLE
     assert world.agent("14").presence is Presence.READY
+
+
+def test_a_snapshot_from_before_the_conversation_cuts_nobody_off() -> None:
+    world = World()
+    world.login("14", "1004")
+    caller = world.call("300")
+    waiting = world.call("300")
+    world.run()
+    world.redis_leaves()
+    world.answer(world.leg_to("14"))
+    world.run()
+    pair = dict(world.bridges)
+    world.restart_outdated()
+    world.survey()
+    world.run()
+    assert world.bridges == pair
+    assert world.contact(caller).state is ContactState.TALKING
+    assert gold(world) == [waiting]
+    check(world)

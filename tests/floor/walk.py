@@ -53,6 +53,7 @@ FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.AnswerLeg, Failure.TIMED_OUT),
     (do.StartMusic, Failure.FAILED),
     (do.TakeFromFallback, Failure.AWAY),
+    (do.HangUp, Failure.TIMED_OUT),
 )
 
 
@@ -172,6 +173,8 @@ TROUBLE: Mapping[str, Callable[[World, int], object]] = {
     "crash": _crash,
     "crash before acting": lambda w, n: setattr(w, "crash_next", True),
     "empty restart": lambda w, n: w.restart_engine(empty=True),
+    "redis leaves": lambda w, n: w.redis_leaves(),
+    "outdated restart": lambda w, n: w.restart_outdated(),
     "asterisk restarts": lambda w, n: w.restart_asterisk(),
     "fault": _fault,
     "fallback call": lambda w, n: w.call_fallback(NUMBERS[n % 3]),

@@ -7,6 +7,7 @@ Asterisk would tell. A test decides what the people do (call, answer, hang up) a
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,7 @@ class World:
         self.records: list[Record] = []
         self.oddities: list[str] = []
         self.faults: list[tuple[type[do.Command], Failure]] = []
+        self.outdated: Saved | None = None  # what Redis had when it went away
         self.saved = Saved()
         self.connected = True  # the socket to Asterisk
         self.surveyed = True  # since the last connect
@@ -288,6 +290,19 @@ class World:
         self.pending = deque(heard)
         self.surveyed = True
         self.receive(seen.SwitchSurveyed(self.now, legs, tuple(self.bridges), "", self.asterisk_started_at))
+
+    def redis_leaves(self) -> None:
+        """Redis stays as it is from now on; the engine goes on from memory (`saved` here)."""
+        self.outdated = copy.deepcopy(self.saved)
+
+    def restart_outdated(self) -> None:
+        """The engine dies before Redis is told: the next one finds what Redis had when it went away."""
+        if self.outdated is not None:
+            self.amnesia.update(self.floor.scene.contacts)
+            self.amnesia.update(leg.id for leg in self.legs.values())
+            self.amnesia.update(self.outdated.contacts)
+            self.saved, self.outdated = self.outdated, None
+            self.restart_engine()
 
     def restart_engine(self, empty: bool = False) -> None:
         """The engine dies and another takes what Redis has (nothing at all with `empty`)."""
