@@ -22,7 +22,7 @@ from callcenter.people.store import PEOPLE, VERSION, definition, people, person_
 from callcenter.state import FloorClient, StateAway
 
 EVERY_SECONDS = 1.0
-AGAIN_SECONDS = 10.0  # a version that was posted and not taken (no engine) is posted again after so long
+AGAIN_SECONDS = 10.0  # a version that was posted and not taken is posted again after so long
 
 log = structlog.get_logger()
 
@@ -61,6 +61,9 @@ class Publisher:
             return False
         if version == self._posted and time.monotonic() - self._posted_at < AGAIN_SECONDS:
             return False  # on its way
+        engine = await asyncio.to_thread(self._floor.engine)
+        if engine is None or not engine.alive:
+            return False  # an inbox that nobody reads must not fill up
         async with connection.cursor(row_factory=dict_row) as cursor:
             everybody = [person_of(row) for row in await (await cursor.execute(PEOPLE)).fetchall()]
         await asyncio.to_thread(self._floor.post, _published(version, everybody))

@@ -138,7 +138,7 @@ def show_queues(context: Context) -> None:
     )
     if today:
         context.print_table(
-            ("queue", "offered", "answered", "abandoned", "service level", "ASA", "longest wait"),
+            ("queue", "offered", "answered", "abandoned (all)", "service level", "ASA", "longest wait"),
             [_short_row(name, each) for name, each in today.items()],
             title="today: calls that have ended",
         )

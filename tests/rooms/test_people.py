@@ -48,9 +48,11 @@ class Engine:
 
     async def run(self) -> None:
         floor = FloorStore(self._url, "main")
-        assert await floor.acquire(Owner.here())
+        epoch = await floor.acquire(Owner.here())
+        assert epoch
         position = ""
         while not self._stop.is_set():
+            await floor.renew(epoch)
             for posted in await floor.read_inbox(position, 20):
                 position = posted.position
                 turn = Turn(inbox=position)
@@ -234,6 +236,7 @@ def test_publishing(redis_url: str, database_url: str) -> None:
             await publisher._disconnect()
 
     with engine(redis_url) as running, FloorClient(redis_url, "main") as floor:
+        eventually(floor.engine, "the engine has the floor")
         asyncio.run(run(running, floor))
     assert len(running.published) == 2
     assert running.published[0].version < running.published[1].version
@@ -243,14 +246,18 @@ def test_a_version_that_nobody_takes_is_not_posted_every_second(redis_url: str, 
     migrate(database_url)
 
     async def run() -> list[bool]:
-        with FloorClient(redis_url, "main") as floor:
-            publisher = Publisher(database_url, floor)
+        floor = FloorStore(redis_url, "main")
+        with FloorClient(redis_url, "main") as client:
+            publisher = Publisher(database_url, client)
             try:
-                return [await publisher.check() for _ in range(3)]
+                without_engine = await publisher.check()
+                await floor.acquire(Owner.here())
+                return [without_engine, *[await publisher.check() for _ in range(3)]]
             finally:
                 await publisher._disconnect()
+                await floor.close()
 
-    assert asyncio.run(run()) == [True, False, False]
+    assert asyncio.run(run()) == [False, True, False, False]
 
 
 # Spreadsheets.
