@@ -190,6 +190,18 @@ def test_apply_reloads_only_what_changed_and_drops_no_call(live: LiveSite) -> No
     assert work.apply(live.path, live.run) is None, "a second apply has nothing to do"
 
 
+def test_phones_with_a_fixed_contact_ring_there(live: LiveSite) -> None:
+    phones = '\n[[phones]]\nrange = "1201-1500"\ncontact = "sip:{number}@127.0.0.1:22090"\npassword = false\n'
+    live.path.write_text(live.path.read_text() + phones)
+    assert work.apply(live.path, live.run) is not None
+    assert live.complaints() == []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gateway:
+        gateway.bind(("127.0.0.1", 22090))
+        gateway.settimeout(10)
+        live.console.ask("channel originate PJSIP/1444 application Wait 1")
+        assert gateway.recv(65536).decode().startswith("INVITE sip:1444@127.0.0.1:22090 SIP/2.0")
+
+
 def test_what_asterisk_rejects_is_refused_and_changes_nothing(live: LiveSite) -> None:
     (live.folder / "dialplans" / "mine.conf").write_text(
         "[mine]\nexten => s,1,Anwser()\ninclude => nothere\n"
