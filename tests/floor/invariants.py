@@ -7,7 +7,7 @@ from collections import Counter
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.contacts import ContactState
-from callcenter.floor.records import ContactClosed
+from callcenter.floor.records import AgentState, ContactClosed, ContactStep
 from callcenter.floor.scene import Scene
 from callcenter.state.codec import encode
 from tests.floor.world import World
@@ -174,6 +174,23 @@ def nobody_is_forgotten(world: World) -> None:
                 assert world.bridges.get(contact.bridge) == together, f"{contact.id} is not joined"
             if contact.state is ContactState.ENDING:
                 raise AssertionError(f"{contact.id} is over and nobody hung up")
+
+
+def records_add_up(world: World) -> None:
+    """When all is over: every arrival has its one outcome, and no agent is in two states at once."""
+    steps = {r.contact for r in world.records if isinstance(r, ContactStep)} - world.amnesia
+    closed = Counter(r.contact for r in world.records if isinstance(r, ContactClosed))
+    assert {c: closed[c] for c in steps} == dict.fromkeys(steps, 1)
+    last: dict[str, float] = {}
+    for record in world.records:
+        if isinstance(record, AgentState) and not world.forgot:
+            begun = last.get(record.agent, record.since)
+            assert begun <= record.since <= record.at, f"{record.agent}'s states overlap: {record}"
+            last[record.agent] = record.at
+    for record in world.records:
+        if isinstance(record, ContactClosed) and record.contact not in world.amnesia:
+            assert record.wait_seconds >= 0.0 <= record.talk_seconds, f"negative times: {record}"
+            assert bool(record.agent) == (record.connected_at > 0.0), f"talked with nobody: {record}"
 
 
 def is_empty(world: World) -> None:

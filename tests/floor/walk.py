@@ -12,7 +12,7 @@ from callcenter.floor import events as seen
 from callcenter.floor.events import AgentDefinition, Failure
 from callcenter.floor.plan import QueuePlan
 from tests.floor import plans
-from tests.floor.invariants import check, is_empty
+from tests.floor.invariants import check, is_empty, records_add_up
 from tests.floor.world import World
 
 Step: TypeAlias = tuple[str, int]
@@ -242,3 +242,4 @@ def go_home(world: World) -> None:
             break
     check(world)
     is_empty(world)
+    records_add_up(world)

@@ -91,6 +91,7 @@ class World:
         self.crash_next = False  # the engine dies between saving and acting
         self.asterisk_started_at = 0.0
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
+        self.forgot = False  # state was lost, so that records may overlap
         self.disturbed = False
         self._callers = 0
         self._dials = 0
@@ -301,6 +302,7 @@ class World:
             self.amnesia.update(self.floor.scene.contacts)
             self.amnesia.update(leg.id for leg in self.legs.values())
             self.amnesia.update(self.outdated.contacts)
+            self.forgot = True
             self.saved, self.outdated = self.outdated, None
             self.restart_engine()
 
@@ -310,6 +312,7 @@ class World:
             self.amnesia.update(self.floor.scene.contacts)
             self.amnesia.update(leg.id for leg in self.legs.values())
             self.saved = Saved()
+            self.forgot = True
         self.connected = self.surveyed = False
         self.pending.clear()
         self.floor = Floor(self.plan)
