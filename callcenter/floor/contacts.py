@@ -227,6 +227,16 @@ def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
         happen(scene, contact, at, Cue.CALLER_GONE)
 
 
+def set_aside(scene: Scene, contact: Contact, at: float) -> None:
+    """What was saved of a living caller is out of date: forget it without an outcome; he is taken in anew."""
+    for timer in ("ring", "wait", "answer"):
+        scene.stop(f"{timer}:{contact.id}")
+    if contact.queue in scene.queues:
+        scene.queues[contact.queue].leave(contact)
+    _step(scene, contact, at, "found elsewhere", agent=contact.agent)
+    _forget(scene, contact)
+
+
 # What the rows do.
 
 

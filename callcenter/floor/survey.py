@@ -8,6 +8,7 @@ rebuilds the floor from channel variables alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from callcenter.floor import agents, contacts, sessions
@@ -39,9 +40,12 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
         leg.phone for leg in event.legs if leg.phone and not leg.in_app and not leg.agent
     )
     _sessions(scene, at, seen)
-    _known_contacts(scene, event, seen)
-    _strangers(scene, event)
-    _agents(scene, at, seen)
+    partners = _partners(scene, event)
+    _known_contacts(scene, event, seen, partners)
+    _release_agents(scene, at, seen)
+    _take_in_callers(scene, event, partners)
+    _hang_up_strangers(scene, event)
+    _agents(scene, at)
     bridges = {c.bridge for c in scene.contacts.values() if c.state is ContactState.TALKING}
     for bridge in event.bridges:
         if bridge not in bridges:
@@ -75,12 +79,29 @@ def _sessions(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
             scene.stop(timer)
 
 
-def _known_contacts(scene: Scene, event: SwitchSurveyed, seen: dict[str, SeenLeg]) -> None:
+def _partners(scene: Scene, event: SwitchSurveyed) -> dict[str, SeenLeg]:
+    """Callers found in a bridge with an agent's leg that the snapshot does not give them -> that leg."""
+    by_bridge: dict[str, SeenLeg] = {leg.bridge: leg for leg in event.legs if leg.bridge and leg.agent}
+    partners = {}
+    for leg in event.legs:
+        other = by_bridge.get(leg.bridge) if leg.in_app and not leg.phone and not leg.agent else None
+        contact = scene.contacts.get(leg.leg)
+        if other is not None and (contact is None or contact.agent_leg != other.leg):
+            partners[leg.leg] = other
+    return partners
+
+
+def _known_contacts(
+    scene: Scene, event: SwitchSurveyed, seen: dict[str, SeenLeg], partners: Mapping[str, SeenLeg]
+) -> None:
     for contact in sorted(scene.contacts.values(), key=lambda c: (c.arrived_at, c.id)):
         leg = seen.get(contact.id)
         if leg is None or not leg.in_app:
             cut_off = leg is None and contact.arrived_at < event.started_at
             _without_caller(scene, contact, event.at, cut_off, left=leg is not None)
+        elif leg.leg in partners and contact.state is not ContactState.ENDING:
+            # He talks, though the snapshot is older than that: taken in again, as Asterisk has it.
+            contacts.set_aside(scene, contact, event.at)
         else:
             _with_caller(scene, contact, event.at, leg, seen)
 
@@ -121,25 +142,36 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
             scene.do(HangUp(contact.id))
 
 
-def _strangers(scene: Scene, event: SwitchSurveyed) -> None:
-    """Legs in our hands that the snapshot does not know."""
-    ours = [leg for leg in event.legs if leg.in_app or leg.agent]
-    callers = [leg for leg in ours if not leg.phone and not leg.agent and leg.leg not in scene.contacts]
+def _take_in_callers(scene: Scene, event: SwitchSurveyed, partners: Mapping[str, SeenLeg]) -> None:
+    """Callers in our hands whom the snapshot does not know, by arrival."""
+    callers = [
+        leg
+        for leg in event.legs
+        if leg.in_app and not leg.phone and not leg.agent and leg.leg not in scene.contacts
+    ]
     for leg in sorted(callers, key=lambda leg: (leg.arrived_at, leg.leg)):
-        partner = next((o for o in ours if leg.bridge and o.bridge == leg.bridge and o.agent), None)
-        _take_in(scene, event, leg, partner)
-    for leg in ours:  # numbers of offers are used once, or the end of an old leg would be the new one's
+        _take_in(scene, event, leg, partners.get(leg.leg))
+    for leg in event.legs:  # numbers of offers are used once, or the end of an old leg would be the new one's
         if leg.agent and (contact := scene.contacts.get(leg.contact)) is not None:
             contact.offers = max(contact.offers, _offer_number(leg.leg))
-    known = {c.agent_leg for c in scene.contacts.values()}
-    for leg in ours:
-        if leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
-            scene.do(HangUp(leg.leg))
 
 
 def _offer_number(leg: str) -> int:
     number = leg.rpartition("~")[2]
     return int(number) if number.isdecimal() else 0
+
+
+def _hang_up_strangers(scene: Scene, event: SwitchSurveyed) -> None:
+    """Legs of ours that belong to nothing any more; an agent's phone is rung again when his is gone."""
+    known = {c.agent_leg for c in scene.contacts.values()}
+    for leg in event.legs:
+        ours = leg.in_app or leg.agent
+        if ours and leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
+            scene.do(HangUp(leg.leg))
+            if (agent := scene.agents.get(leg.agent)) is not None and not agent.leg:
+                agent.leg = leg.leg
+                scene.agent_legs[leg.leg] = agent.number
+                scene.file(agent)
 
 
 def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg | None) -> None:
@@ -181,27 +213,33 @@ def _seat_of(scene: Scene, at: float, leg: SeenLeg) -> Agent | None:
     return agent if agent.activity is Activity.IDLE else None
 
 
-def _agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
+def _release_agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
     """Agents follow their legs: nobody stays in a contact that is gone."""
     for agent in list(scene.agents.values()):
         if agent.leg and agent.leg not in seen:
             agents.leg_gone(scene, agent, agent.leg)
-        contact = scene.contacts.get(agent.contact)
-        mine = (
-            contact is not None and contact.agent == agent.number and contact.state is not ContactState.ENDING
-        )
+        mine = _is_in_contact(scene, agent)
         if agent.activity is Activity.OFFERED and not mine:
             agents.offer_over(scene, at, agent)
         elif agent.activity is Activity.TALKING and not mine:
             agents.release(scene, at, agent, 0)
         elif agent.activity is Activity.WRAPUP and f"wrapup:{agent.number}" not in scene.timers:
             agents.wrapup_over(scene, at, agent)
-        if agent.leg and not mine:
+    for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
+        del scene.agent_legs[leg]
+
+
+def _agents(scene: Scene, at: float) -> None:
+    for agent in list(scene.agents.values()):
+        if agent.leg and not _is_in_contact(scene, agent):
             scene.do(HangUp(agent.leg))
         agents.settle_phone(scene, at, agent)
         scene.file(agent)
-    for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
-        del scene.agent_legs[leg]
+
+
+def _is_in_contact(scene: Scene, agent: Agent) -> bool:
+    contact = scene.contacts.get(agent.contact)
+    return contact is not None and contact.agent == agent.number and contact.state is not ContactState.ENDING
 
 
 def _fetch_from_fallback(scene: Scene, at: float, legs: tuple[SeenLeg, ...]) -> None:
