@@ -184,7 +184,9 @@ class NetworkCall:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.append(waiter)
             try:
-                await asyncio.wait_for(waiter, max(0.0, until - loop.time()))
+                # Not wait_for: Python 3.11's loses a cancellation that comes together with the result.
+                async with asyncio.timeout_at(until):
+                    await waiter
             except TimeoutError:
                 return test()
         return True

@@ -126,7 +126,7 @@ class Demo:
                 await asyncio.gather(*(task for task in self._tasks if task not in working))
                 for task in working:
                     task.cancel()
-                await asyncio.gather(*working, return_exceptions=True)
+                await asyncio.wait(working, timeout=HANG_UP_SECONDS)
                 await network.hang_up_all()
                 await self._close(network, floor, desks)
             return await self._verdict(desks)

@@ -106,6 +106,8 @@ def folder() -> Iterator[Path]:
         text = text.replace(f"\n{old}", f"\n{new}")
     (folder / "callcenter.toml").write_text(text, "utf-8")
     yield folder
+    if processes_of(folder):  # a failed test: leave nothing behind
+        callcenter(folder, "down")
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -151,8 +153,14 @@ def test_a_demo_whose_calls_are_cut_off_fails(folder: Path) -> None:
 
 def pid_of(folder: Path, name: str) -> int:
     """As `callcenter status` says."""
+    entries = json.loads(callcenter(folder, "status", "--json"))
+    return next(int(entry["pid"]) for entry in entries if entry["process"] == name)
+
+
+def callcenter(folder: Path, *words: str) -> str:
+    """What a command prints."""
     command = [sys.executable, "-m", "callcenter.cli", "--site", str(folder / "callcenter.toml")]
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        [*command, "status", "--json"], capture_output=True, text=True, check=False, cwd=folder, **as_server(folder, {}),
-    )  # fmt: skip
-    return next(int(entry["pid"]) for entry in json.loads(done.stdout) if entry["process"] == name)
+        [*command, *words], capture_output=True, text=True, check=False, cwd=folder, **as_server(folder, {})
+    )
+    return done.stdout
