@@ -2,7 +2,9 @@
 
 One turn of its loop takes all events that have come, gives them to the floor one by one, saves what
 changed in one round trip, and only then carries the commands out. So a crash at any point loses no
-decision: what was saved and not done is put right by the survey of Asterisk after the restart.
+decision: what was saved and not done is put right by the survey of Asterisk after the restart. A turn that
+leads to no command (a caller's leg is gone after the call) is saved with the next one, soon: each save costs
+engine and Redis as much as several events.
 
 While Redis is away the turns go on from memory and records go to the spool; when it is back the whole
 floor is written first. Records are kept in memory until PostgreSQL has them.
@@ -29,6 +31,7 @@ import click
 import structlog
 import uvloop
 
+from callcenter.changes import UNSAVED_SECONDS, Changes
 from callcenter.endpoints import redis_url
 from callcenter.floor.commands import CheckPin, Command, Reply, StartTimer, StopTimer
 from callcenter.floor.events import Event, PinChecked, PlanApplied, TimerFired
@@ -112,6 +115,7 @@ class Engine:
         self._switch = make_switch(self._take, self._replaced)
         self._arrived: deque[tuple[Event, str]] = deque()  # with the inbox position, "" for none
         self._wake = asyncio.Event()
+        self._changes = Changes()
         self._timers: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []  # heap; an entry counts only while _timers agrees
         self._meta: dict[str, str] = {}
@@ -154,6 +158,7 @@ class Engine:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._switch.close()
             with contextlib.suppress(StateAway, LeaseLost):
+                await self._save_rest()
                 await self._store.release(self._epoch)
             self._spool.close()
             self._slow.shutdown(wait=False, cancel_futures=True)
@@ -178,54 +183,54 @@ class Engine:
             self._turn_began = 0.0
 
     async def _turn(self) -> None:
-        turn = Turn()
+        acts = self._decide(self._batch())
+        changes = self._changes
+        if not acts and not changes.is_due(self._clock()):
+            return
+        self._changes = Changes()
+        await self._save(changes.turn(self.floor.scene))
+        self._act(acts)
+
+    def _decide(self, batch: Sequence[tuple[Event, str]]) -> list[Command]:
+        """Give the events to the floor; keep what it changed, return what is to be done."""
         acts: list[Command] = []
-        contacts: set[str] = set()
-        agents: set[str] = set()
-        for event, position in self._batch():
+        changes = self._changes
+        for event, position in batch:
             if position:
-                self._inbox = turn.inbox = position
+                self._inbox = changes.inbox = position
             try:
                 outcome = self.floor.receive(event)
             except Exception:
                 # One bad contact never stops the floor: what the event did so far is kept.
                 log.exception("the floor failed on an event", kind=type(event).__name__)
                 outcome = self.floor.scene.outcome
-            contacts |= outcome.contacts
-            agents |= outcome.agents
-            turn.meta.update(outcome.meta)
+            changes.contacts |= outcome.contacts
+            changes.agents |= outcome.agents
+            changes.meta.update(outcome.meta)
+            self._meta.update(outcome.meta)
             for record in outcome.records:
                 self._sequence += 1
-                turn.records.append((record_id(self._epoch, self._sequence), encode(record)))
+                changes.records.append((record_id(self._epoch, self._sequence), encode(record)))
+                self._kept.append(changes.records[-1])
             for command in outcome.commands:
                 match command:
                     case StartTimer(timer, due_at):
-                        self._timers[timer] = turn.timers[timer] = due_at
+                        self._timers[timer] = changes.timers[timer] = due_at
                         heapq.heappush(self._due, (due_at, timer))
                     case StopTimer(timer):
                         self._timers.pop(timer, None)
-                        turn.timers[timer] = None
+                        changes.timers[timer] = None
                     case Reply():
-                        turn.replies.append(command)
+                        changes.replies.append(command)
                     case _:
                         acts.append(command)
             if isinstance(event, TimerFired):
-                turn.timers.setdefault(event.timer, None)
+                changes.timers.setdefault(event.timer, None)
             for oddity in outcome.oddities:
                 log.warning("nothing to be done", what=oddity, event=type(event).__name__)
-        if not (contacts or agents or acts or turn.records or turn.timers or turn.inbox or turn.meta):
-            return
-        scene = self.floor.scene
-        for contact_id in contacts:
-            contact = scene.contacts.get(contact_id)
-            turn.contacts[contact_id] = encode(contact) if contact is not None else None
-        for number in agents:
-            agent = scene.agents.get(number)
-            turn.agents[number] = encode(agent) if agent is not None else None
-        self._meta.update(turn.meta)
-        self._kept.extend(turn.records)
-        await self._save(turn)
-        self._act(acts)
+        if not changes.since and changes.anything:
+            changes.since = self._clock()
+        return acts
 
     def _batch(self) -> list[tuple[Event, str]]:
         """Due timers and all that arrived, up to a bound; timers only while Asterisk is there."""
@@ -244,14 +249,18 @@ class Engine:
         return bool(self._due) and self.floor.scene.connected and self._due[0][0] <= self._clock()
 
     async def _wait(self) -> None:
-        """Until something arrives, a timer is due, or Redis is back."""
+        """Until something arrives, a timer is due, changes are to be saved, or Redis is back."""
         self._wake.clear()
-        pause = None
+        until = self._changes.since + UNSAVED_SECONDS if self._changes.since else None
         if self._due and self.floor.scene.connected:
-            pause = max(0.0, self._due[0][0] - self._clock())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._wake.wait()
+            until = min(until or self._due[0][0], self._due[0][0])
+        if until is None:
+            await self._wake.wait()
+            return
+        # Cheaper than asyncio.timeout, and this is waited for on every turn.
+        alarm = asyncio.get_running_loop().call_later(max(0.0, until - self._clock()), self._wake.set)
+        await self._wake.wait()
+        alarm.cancel()
 
     def _take(self, event: Event, position: str = "") -> None:
         self._arrived.append((event, position))
@@ -279,6 +288,14 @@ class Engine:
                 self._spool.append(self._epoch, turn.records)
             except OSError as error:
                 log.error("records could not be spooled: they are in memory only", why=str(error))
+
+    async def _save_rest(self) -> None:
+        """At the end: what no turn has saved yet."""
+        changes, self._changes = self._changes, Changes()
+        if changes.since and not self._away:
+            await self._store.commit(changes.turn(self.floor.scene))
+        elif changes.records:
+            self._spool.append(self._epoch, changes.records)
 
     async def _write_snapshot(self) -> None:
         """Redis answers again: give it the whole floor and the records it may lack."""
