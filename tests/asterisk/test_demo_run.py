@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from callcenter.paths import shipped
-from tests.asterisk.harness import CHECKOUT
+from tests.asterisk.centre_process import CHECKOUT
 from tests.servers import eventually, server_account, short_directory
 
 pytestmark = pytest.mark.asterisk
