@@ -153,7 +153,8 @@ def test_an_agent_moved_to_another_queue_takes_its_callers() -> None:
     world.publish([AgentDefinition("14", "Di", ("help",), pin_hash="4444")])
     world.run()
     assert world.ringing() == {"14": caller}
-    assert world.members["1004"].queues == ("help",)
+    told = [(m.queues, m.present) for m in world.commands(do.SetFallbackMember)]
+    assert told[-2:] == [(("gold",), False), (("help",), True)]
 
 
 def test_a_phone_in_a_call_that_is_not_ours_is_not_rung() -> None:

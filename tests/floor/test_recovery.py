@@ -279,13 +279,18 @@ def test_wrapup_goes_on_over_a_restart() -> None:
     assert world.agent("14").presence is Presence.READY
 
 
-def test_a_snapshot_from_before_the_conversation_cuts_nobody_off() -> None:
+@pytest.mark.parametrize("when", ["waiting", "offered"])
+def test_a_snapshot_from_before_the_conversation_cuts_nobody_off(when: str) -> None:
     world = World()
-    world.login("14", "1004")
     caller = world.call("300")
     waiting = world.call("300")
     world.run()
-    world.redis_leaves()
+    if when == "waiting":
+        world.redis_leaves()
+    world.login("14", "1004")
+    world.run()
+    if when == "offered":
+        world.redis_leaves()
     world.answer(world.leg_to("14"))
     world.run()
     pair = dict(world.bridges)
@@ -295,4 +300,15 @@ def test_a_snapshot_from_before_the_conversation_cuts_nobody_off() -> None:
     assert world.bridges == pair
     assert world.contact(caller).state is ContactState.TALKING
     assert gold(world) == [waiting]
+    check(world)
+
+
+def test_a_feature_code_call_of_before_the_crash_is_hung_up() -> None:
+    world = World()
+    leg = world.dial("1001", "*11")
+    world.run()
+    world.restart_engine()
+    world.survey()
+    world.run()
+    assert leg not in world.legs
     check(world)
