@@ -265,13 +265,19 @@ class Centre:
         self.wait_engine()
 
     def wait_engine(self, within: float = 15.0) -> None:
-        """Until an engine owns the floor and Asterisk has its application."""
+        """Until an engine owns the floor, Asterisk has its application and hears its heartbeat."""
         with self.floor() as client:
             eventually(
                 lambda: (e := client.engine()) is not None and e.alive, "an engine owns the floor", within
             )
         path = f"applications/{self.site.application}"
         eventually(lambda: self.ari(path) is not None, "the engine is connected to Asterisk", within)
+
+        def beats() -> bool:
+            known = self.ari("asterisk/variable?variable=CC_HEARTBEAT")
+            return bool(known and known["value"]) and time.time() - float(known["value"]) < 2
+
+        eventually(beats, "Asterisk hears the engine's heartbeat", within)
 
     def floor(self) -> FloorClient:
         return FloorClient(self.redis.url, self.site.floor.name, by="test")
