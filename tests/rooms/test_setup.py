@@ -1,4 +1,4 @@
-"""Set-up where no fresh machine is needed: which Asterisk, sockets of deep paths, logs, mistakes at the CLI."""
+"""Set-up, as far as no fresh machine is needed: which Asterisk, deep paths, logs, mistakes at the CLI."""
 
 from __future__ import annotations
 
