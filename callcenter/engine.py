@@ -34,6 +34,7 @@ import uvloop
 from callcenter.changes import UNSAVED_SECONDS, Changes
 from callcenter.endpoints import redis_url
 from callcenter.floor.commands import CheckPin, Command, Reply, StartTimer, StopTimer
+from callcenter.floor.contacts import ContactState
 from callcenter.floor.events import Event, PinChecked, PlanApplied, TimerFired
 from callcenter.floor.floor import Floor
 from callcenter.floor.plan import FloorPlan
@@ -448,10 +449,17 @@ class Engine:
                 saved = await self._store.load()
                 for line in await self._spool.give_back(self._store):
                     log.error("spooled record left out", line=line)
+                self._end_closed(saved)
                 return saved
             except StateAway as error:
                 log.warning("the saved state cannot be read yet", why=str(error))
                 await asyncio.sleep(MEND_SECONDS)
+
+    def _end_closed(self, saved: Saved) -> None:
+        """Redis was away when an engine died: who was closed meanwhile must not be closed again."""
+        for contact_id in self._spool.closed():
+            if (contact := saved.contacts.get(contact_id)) is not None:
+                contact.state = ContactState.ENDING
 
     def _restore(self, saved: Saved) -> None:
         self._timers = dict(saved.timers)

@@ -9,6 +9,7 @@ is deleted only when PostgreSQL has all of it: `give_back` may be repeated at wi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from callcenter.floor.records import ContactClosed
 from callcenter.state.codec import UnreadableState, fields_of
 from callcenter.state.store import FloorStore
 
@@ -66,6 +68,17 @@ class Spool:
             done = await store.drained(epoch)
             await store.readd([each for each in records if _sequence(each[0]) > done])
         return odd
+
+    def closed(self) -> frozenset[str]:
+        """The contacts whose end is in the spool: what was saved of them before that is out of date."""
+        ended = set()
+        for path, _ in self._files():
+            for line in path.read_bytes().splitlines():
+                with contextlib.suppress(msgspec.MsgspecError):  # `give_back` tells of it
+                    kind, fields = _LINE.decode(line)[1]
+                    if kind == ContactClosed.__name__:
+                        ended.add(fields.get("contact", ""))
+        return frozenset(ended)
 
     async def tidy(self, store: FloorStore) -> None:
         """Delete files whose records PostgreSQL has, every now and then. Raises StateAway.
