@@ -33,7 +33,7 @@ import uvloop
 
 from callcenter.changes import UNSAVED_SECONDS, Changes
 from callcenter.endpoints import redis_url
-from callcenter.floor.commands import CheckPin, Command, Reply, StartTimer, StopTimer
+from callcenter.floor.commands import CheckPin, Command, Reply, RingAgent, StartTimer, StopTimer
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.events import Event, PinChecked, PlanApplied, TimerFired
 from callcenter.floor.floor import Floor
@@ -359,6 +359,9 @@ class Engine:
             else:
                 for_switch.append(command)
         if for_switch:
+            # Asterisk serves requests one by one: a phone that shall ring waits for no other call's bridge.
+            # Its leg is new, so whatever else this turn does to it comes after anyway.
+            for_switch.sort(key=lambda command: not isinstance(command, RingAgent))
             self._switch.send(for_switch)
 
     async def _check_pin(self, command: CheckPin) -> None:
