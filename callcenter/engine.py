@@ -42,7 +42,7 @@ from callcenter.heartbeats import Heartbeat
 from callcenter.logs import start_logging
 from callcenter.paths import RunDirectory
 from callcenter.pins import verify
-from callcenter.site import Site, floor_plan, load, phone_endpoints
+from callcenter.site import Site, floor_plan, phone_endpoints, site_in_force
 from callcenter.site.credentials import load_secrets
 from callcenter.state import (
     FloorStore,
@@ -322,10 +322,15 @@ class Engine:
         self._in_background(self._readd(list(self._kept)))
 
     async def _readd(self, records: list[tuple[str, bytes]]) -> None:
-        try:
-            await self._store.readd(records)
-        except StateAway as error:
-            log.warning("records are still to be added again", why=str(error))
+        """Until it has succeeded: a connection from before Redis went away fails once."""
+        while not self._away:  # if it goes away again, the next snapshot does this anew
+            try:
+                await self._store.readd(records)
+            except StateAway as error:
+                log.warning("records are still to be added again", why=str(error))
+                await asyncio.sleep(MEND_SECONDS)
+            else:
+                return
 
     async def _mend(self) -> None:
         """While Redis is away, ask whether it answers; the turn loop then writes the snapshot."""
@@ -487,13 +492,13 @@ class Engine:
 
 
 async def _main(site_path: Path, run: RunDirectory, name: str) -> int:
-    site = load(site_path)
+    site = site_in_force(site_path, run)
     store = FloorStore(redis_url(site, run), site.floor.name)
     beating = asyncio.create_task(Heartbeat(run, name).beat())
     settings = _switch_settings(site, run)
 
     def configure() -> Configured:
-        fresh = load(site_path)
+        fresh = site_in_force(site_path, run)
         return Configured(floor_plan(fresh), phone_endpoints(fresh))
 
     engine = Engine(

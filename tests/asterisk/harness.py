@@ -181,6 +181,7 @@ class Centre:
     site_text: str = SITE
     directory: Path = field(default_factory=lambda: short_directory("cc-centre-"))
     processes: dict[str, CentreProcess] = field(default_factory=dict)
+    audio: tuple[tuple[int, int], tuple[int, int]] | None = None  # ports: ours, theirs; else of the block
     claim: socket.socket | None = None  # holds our block of ports against other runs of the tests
     outside: PublicAsterisk = field(init=False)
     site: Site = field(init=False)
@@ -191,11 +192,15 @@ class Centre:
         floor = f"t{number}"
         port, rtp = self._claim_ports()
         self.database_url = self.postgres.create_database(f"centre_{number}_{os.getpid()}")
-        network = NetworkPlace("127.0.0.1", port + 3, port + 4, rtp + 500, rtp + 799, port)
+        if self.audio is None:
+            ours, theirs = (rtp, rtp + 299), (rtp + 500, rtp + 799)
+        else:
+            ours, theirs = self.audio
+        network = NetworkPlace("127.0.0.1", port + 3, port + 4, *theirs, port)
         self.site_path.write_text(
             self.site_text.format(
                 floor=floor, network_sip=network.sip_port, redis=self.redis.url, postgres=self.database_url,
-                sip=port, http=port + 1, ami=port + 2, rtp_from=rtp, rtp_to=rtp + 299,
+                sip=port, http=port + 1, ami=port + 2, rtp_from=ours[0], rtp_to=ours[1],
                 udptl_from=rtp + 300, udptl_to=rtp + 399,
             ),
             "utf-8",
@@ -207,7 +212,8 @@ class Centre:
         for name in ("asterisk", "engine-a", "backoffice"):
             self.processes[name].start(wait=False)
         secrets = load_secrets(self.run)
-        phones = [PhoneAccount(name, secrets.phones[name]) for name in self.site.phone_names]
+        registering = (name for name in self.site.phone_names if name in secrets.phones)
+        phones = [PhoneAccount(name, secrets.phones[name]) for name in registering]
         self.outside = PublicAsterisk(self.directory / "network", network, phones)
         self.outside.start()
         for name in ("asterisk", "engine-a", "backoffice"):
