@@ -71,9 +71,7 @@ class Run:
 
 def run_load(system: System, load: Load, repetition: int, agents: int, folder: Path) -> Run:
     """Offer `load` to `system`, which is up and idle. Raises BenchFault when the tools do not start."""
-    for port in (CALLER_PORT, PHONE_PORT):
-        if _is_bound(port):
-            raise BenchFault(f"udp port {port} is taken: does another benchmark run?")
+    _await_free_ports()
     folder.mkdir(parents=True)
     _write_scenarios(load, folder)
     with _Tools(folder) as tools:
@@ -230,6 +228,15 @@ def _cpu_seconds(pid: int) -> float:
     except psutil.Error:
         return 0.0
     return float(times.user + times.system)
+
+
+def _await_free_ports() -> None:
+    """SIPp's ports of the run before are given back by the kernel in a moment."""
+    deadline = time.monotonic() + 5
+    while taken := [port for port in (CALLER_PORT, PHONE_PORT) if _is_bound(port)]:
+        if time.monotonic() > deadline:
+            raise BenchFault(f"udp port {taken[0]} is taken: does another benchmark run?")
+        time.sleep(0.05)
 
 
 def _is_bound(port: int) -> bool:
