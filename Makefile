@@ -51,8 +51,8 @@ sounds: ## build the prompts from sounds/prompts.toml
 states: ## print the state diagrams from the floor's tables
 	@$(RUN) python -m callcenter.floor.states
 
-bench: ## measure against app_queue on this machine, by real calls
-	@$(RUN) python -m tests.bench
+bench: ## measure against app_queue on this machine, by real calls; as root (BENCH="--quick")
+	@$(TOOL) python -m tests.bench $(BENCH)
 
 wheel: ## build dist/*.whl
 	@$(TOOL) python -m build --no-isolation --wheel
