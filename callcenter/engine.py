@@ -325,7 +325,8 @@ class Engine:
         """Until it has succeeded: a connection from before Redis went away fails once."""
         while not self._away:  # if it goes away again, the next snapshot does this anew
             try:
-                await self._store.readd(records)
+                done = await self._store.drained(self._epoch)  # most, when Redis was late and no more
+                await self._store.readd([each for each in records if _sequence(each) > done])
             except StateAway as error:
                 log.warning("records are still to be added again", why=str(error))
                 await asyncio.sleep(MEND_SECONDS)
@@ -350,7 +351,7 @@ class Engine:
                 continue
             with contextlib.suppress(StateAway):
                 done = await self._store.drained(self._epoch)
-                while self._kept and int(self._kept[0][0].rpartition("-")[2]) <= done:
+                while self._kept and _sequence(self._kept[0]) <= done:
                     self._kept.popleft()
                 await self._spool.tidy(self._store)
 
@@ -489,6 +490,10 @@ class Engine:
                 if not self._away:
                     log.error("Redis is away: going on from memory", why=str(error))
                     self._away = True
+
+
+def _sequence(record: tuple[str, bytes]) -> int:
+    return int(record[0].rpartition("-")[2])
 
 
 async def _main(site_path: Path, run: RunDirectory, name: str) -> int:
