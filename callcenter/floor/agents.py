@@ -256,6 +256,7 @@ def wrapup_over(scene: Scene, at: float, agent: Agent) -> None:
 
 def leg_gone(scene: Scene, agent: Agent, leg: str) -> None:
     """Our leg to the phone no longer exists: the phone can be rung again."""
+    scene.stop(f"hangup:{leg}")
     scene.agent_legs.pop(leg, None)
     if agent.leg == leg:
         agent.leg = ""
@@ -295,7 +296,9 @@ def change(
     contact: str | None = None,
     queue: str | None = None,
 ) -> None:
-    """Close the state the agent was in (one record) and begin the next."""
+    """Close the state the agent was in (one record) and begin the next. A clock that was set back, or an
+    event told late, makes a state of no length, never one that ends before it began."""
+    at = max(at, agent.since)
     scene.note(
         AgentState(
             at,

@@ -507,6 +507,7 @@ def _end(
 
 
 def _forget(scene: Scene, contact: Contact) -> None:
+    scene.stop(f"hangup:{contact.id}")
     scene.contacts.pop(contact.id, None)
     scene.playbacks.pop(contact.playback, None)
     scene.outcome.contacts.add(contact.id)

@@ -144,10 +144,12 @@ class SwitchSurveyed(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhonesSeen(Event):
-    """Phones that are in calls which are not ours (fallback, emergency), polled while there are any."""
+    """Phones that are in calls which are not ours (fallback, emergency), and callers whom the fallback queue
+    holds unserved: polled, more often while there are any."""
 
     busy: frozenset[str]
     node: str = ""
+    held: tuple[SeenLeg, ...] = ()
 
 
 # From people and the back office. `request` asks for a Reply; "" for none. `by` names who asked.

@@ -33,6 +33,8 @@ from callcenter.floor.scene import Outcome, Scene
 # What a phone's hang-up before the answer says of it (ITU-T Q.850); anything else: not reachable.
 BLAME = {16: "no-answer", 17: "busy", 19: "no-answer", 21: "rejected", 26: "no-answer"}
 
+HANG_UP_AGAIN_SECONDS = 5.0  # after Asterisk failed to do it
+
 
 class Floor:
     """One floor: every contact, agent and queue of it. Not for several threads."""
@@ -106,6 +108,7 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
         if agent is not None:
             agents.leg_gone(scene, agent, leg)
         else:
+            scene.stop(f"hangup:{leg}")
             del scene.agent_legs[leg]
         if contact is not None:
             contacts.happen(scene, contact, at, Cue.AGENT_GONE, BLAME.get(event.cause, "unreachable"))
@@ -148,6 +151,9 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
             contact = scene.contacts.get(command.caller)
             if contact is not None and contact.bridge == command.bridge:
                 contacts.happen(scene, contact, at, Cue.CONNECT_FAILED)
+        case HangUp(leg) if failure in (Failure.FAILED, Failure.TIMED_OUT):
+            if leg in scene.contacts or leg in scene.agent_legs:
+                scene.start(f"hangup:{leg}", at + HANG_UP_AGAIN_SECONDS)
         case PlayPrompts():
             _playback(scene, events.PlaybackFinished(at, command.playback, failed=True))
         case SendOutside():
@@ -171,6 +177,9 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
     elif kind == "session":
         if (session := scene.sessions.get(subject)) is not None:
             sessions.timed_out(scene, session, event.at)
+    elif kind == "hangup":
+        if subject in scene.contacts or subject in scene.agent_legs:
+            scene.do(HangUp(subject))
     elif event.timer == survey.FALLBACK_TIMER:
         survey.fallback_empty(scene)
 

@@ -55,12 +55,14 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
 
 
 def phones_seen(scene: Scene, event: PhonesSeen) -> None:
-    """Some phones are in calls that are not ours; an agent is back as soon as his is not."""
+    """Some phones are in calls that are not ours; an agent is back as soon as his is not. Callers whom the
+    fallback queue took although we live (our heartbeat was late) are fetched."""
     changed = scene.busy_phones ^ event.busy
     scene.busy_phones = event.busy
     for phone in sorted(changed):
         if (agent := scene.agents.get(scene.seats.get(phone, ""))) is not None:
             agents.settle_phone(scene, event.at, agent)
+    _fetch_from_fallback(scene, event.at, event.held)
 
 
 def fallback_empty(scene: Scene) -> None:
@@ -226,6 +228,7 @@ def _release_agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
         elif agent.activity is Activity.WRAPUP and f"wrapup:{agent.number}" not in scene.timers:
             agents.wrapup_over(scene, at, agent)
     for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
+        scene.stop(f"hangup:{leg}")
         del scene.agent_legs[leg]
 
 

@@ -303,16 +303,16 @@ class AsteriskSwitch:
         await self._watch_other_calls()
 
     async def _watch_other_calls(self) -> None:
-        told: frozenset[str] = frozenset()
+        told = False
         while True:
             try:
-                busy = await other_calls(self.ari, self._lines)
+                others = await other_calls(self.ari, self._lines)
             except AriError as error:
                 log.warning("could not list the calls that are not ours", error=str(error))
             else:
-                if busy or told:
-                    self._on_event(PhonesSeen(self._clock(), busy, self._settings.node))
-                told = busy
+                if others.any or told:
+                    self._on_event(PhonesSeen(self._clock(), others.phones, self._settings.node, others.held))
+                told = others.any
             await asyncio.sleep(POLL_SECONDS if told else SLOW_POLL_SECONDS)
 
     def _heard(self, ari_event: Json) -> None:

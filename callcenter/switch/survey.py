@@ -42,16 +42,46 @@ async def survey(ari: Ari, lines: Lines) -> Found:
     return Found(legs, ours, datetime.fromisoformat(status["startup_time"]).timestamp())
 
 
-async def other_calls(ari: Ari, lines: Lines) -> frozenset[str]:
-    """The phones that are in calls which are not in our application's hands. Raises AriError."""
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Calls that are not in our application's hands."""
+
+    phones: frozenset[str]
+    held: tuple[SeenLeg, ...]  # callers whom app_queue holds and has not connected
+
+    @property
+    def any(self) -> bool:
+        return bool(self.phones or self.held)
+
+
+async def other_calls(ari: Ari, lines: Lines) -> Others:
+    """The phones that are in calls which are not ours, and the fallback queue's waiting callers.
+
+    Raises AriError.
+    """
     channels: Sequence[Json] = await ari.get_by_http("channels")
     busy = set()
+    queued: list[Json] = []
     for channel in channels:
         phone = lines.phone_of(channel["name"])
+        application = channel.get("dialplan", {}).get("app_name")
         # A leg that we originated is AppDial2 until it is answered, then Stasis.
-        if phone and channel.get("dialplan", {}).get("app_name") not in ("Stasis", "AppDial2"):
+        if phone and application not in ("Stasis", "AppDial2"):
             busy.add(phone)
-    return frozenset(busy)
+        elif not phone and application == "Queue":
+            queued.append(channel)
+    return Others(frozenset(busy), await _held(ari, lines, queued) if queued else ())
+
+
+async def _held(ari: Ari, lines: Lines, queued: Sequence[Json]) -> tuple[SeenLeg, ...]:
+    bridges: Sequence[Json] = await ari.get_by_http("bridges")
+    talking = {channel for bridge in bridges for channel in bridge["channels"]}
+    held = []
+    for channel in queued:
+        variables = await _variables(ari, channel["id"]) if channel["id"] not in talking else None
+        if variables is not None:
+            held.append(seen_leg(channel, variables, lines, False, ""))
+    return tuple(held)
 
 
 async def _in_app(ari: Ari) -> frozenset[str]:

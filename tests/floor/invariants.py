@@ -83,6 +83,8 @@ def timers_have_subjects(world: World) -> None:
                 alive = agent is not None and agent.activity is Activity.WRAPUP
             case "session":
                 alive = subject in scene.sessions or not scene.connected
+            case "hangup":
+                alive = contact is not None or subject in scene.agent_legs
             case _:
                 alive = timer == "fallback:"
         assert alive, f"timer {timer} outlives its subject"
