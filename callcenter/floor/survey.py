@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, contacts, sessions
+from callcenter.floor import agents, journey, sessions
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -62,7 +62,9 @@ def phones_seen(scene: Scene, event: PhonesSeen) -> None:
     for phone in sorted(changed):
         if (agent := scene.agents.get(scene.seats.get(phone, ""))) is not None:
             agents.settle_phone(scene, event.at, agent)
-    _fetch_from_fallback(scene, event.at, event.held)
+    if FALLBACK_TIMER not in scene.timers:
+        # Else they are on their way: sent again, they would be taken out of our hands.
+        _fetch_from_fallback(scene, event.at, event.held)
 
 
 def fallback_empty(scene: Scene) -> None:
@@ -103,7 +105,7 @@ def _known_contacts(
             _without_caller(scene, contact, event.at, cut_off, left=leg is not None)
         elif leg.leg in partners and contact.state is not ContactState.ENDING:
             # He talks, though the snapshot is older than that: taken in again, as Asterisk has it.
-            contacts.set_aside(scene, contact, event.at)
+            journey.set_aside(scene, contact, event.at)
         else:
             _with_caller(scene, contact, event.at, leg, seen)
 
@@ -112,9 +114,9 @@ def _without_caller(scene: Scene, contact: Contact, at: float, cut_off: bool, le
     if contact.state is ContactState.TALKING and contact.agent_leg:
         scene.do(HangUp(contact.agent_leg))
     if left:
-        contacts.happen(scene, contact, at, Cue.CALLER_LEFT)
+        journey.happen(scene, contact, at, Cue.CALLER_LEFT)
     else:
-        contacts.lose(scene, contact, at, cut_off)
+        journey.lose(scene, contact, at, cut_off)
 
 
 def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: dict[str, SeenLeg]) -> None:
@@ -128,18 +130,18 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
         case ContactState.GREETING:
             scene.playbacks.pop(contact.playback, None)
             scene.do(StopPlayback(contact.playback))
-            contacts.join_queue(scene, contact, at)
+            journey.join_queue(scene, contact, at)
         case ContactState.WAITING:
             scene.queues[contact.queue].join(contact)
             scene.newly_waiting.append(contact.id)
         case ContactState.OFFERED | ContactState.TALKING if other is None:
-            contacts.happen(scene, contact, at, Cue.AGENT_GONE)
+            journey.happen(scene, contact, at, Cue.AGENT_GONE)
         case ContactState.OFFERED if other is not None and other.up and other.in_app:
-            contacts.happen(scene, contact, at, Cue.AGENT_ANSWERED)
+            journey.happen(scene, contact, at, Cue.AGENT_ANSWERED)
         case ContactState.TALKING if other is not None and {leg.bridge, other.bridge} != {contact.bridge}:
             scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
         case ContactState.LEAVING:
-            contacts.happen(scene, contact, at, Cue.PLAYBACK_DONE)
+            journey.happen(scene, contact, at, Cue.PLAYBACK_DONE)
         case ContactState.ENDING:
             scene.do(HangUp(contact.id))
 
@@ -180,7 +182,7 @@ def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg
     agent = _seat_of(scene, event.at, partner) if partner else None
     if partner is None or agent is None:
         arrived = CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
-        contacts.arrive(scene, arrived, accepted=bool(leg.queue))
+        journey.arrive(scene, arrived, accepted=bool(leg.queue))
         return
     service = scene.service_for(leg.dnis)
     queue = leg.queue if leg.queue in scene.queues else (service.queue if service else "")
@@ -199,7 +201,7 @@ def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg
         answered=True,
     )
     scene.contacts[contact.id] = contact
-    contacts.pair(scene, contact, agent, partner.leg, leg.bridge, event.at)
+    journey.pair(scene, contact, agent, partner.leg, leg.bridge, event.at)
     agents.offer(scene, event.at, agent, contact.id, queue, partner.leg)
     agents.connect(scene, event.at, agent)
 

@@ -212,7 +212,7 @@ class Centre:
         for name in ("asterisk", "engine-a", "backoffice"):
             self.processes[name].start(wait=False)
         secrets = load_secrets(self.run)
-        registering = (name for name in self.site.phone_names if name in secrets.phones)
+        registering = (name for group in self.site.phones if not group.contact for name in group.names)
         phones = [PhoneAccount(name, secrets.phones[name]) for name in registering]
         self.outside = PublicAsterisk(self.directory / "network", network, phones)
         self.outside.start()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from callcenter.demo.network import Answer, NetworkCall
+from callcenter.demo.network import Answer, NetworkCall, NetworkFault
 from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.events import AgentLoginRequested
@@ -93,7 +93,13 @@ async def hear_each_other(world: World, phone: str, call: NetworkCall, far: Netw
 async def answered_in_order(world: World, phone: str, calls: list[NetworkCall], rung: int) -> None:
     """The phone is rung by these callers, in this order, from its incoming call number `rung` on."""
     for index, call in enumerate(calls):
-        far = await world.network.phone(phone).rings(after=rung + index)
+        try:
+            far = await world.network.phone(phone).rings(after=rung + index)
+        except NetworkFault as fault:
+            agents = [(a.number, a.presence, a.activity, a.leg) for a in world.floor.agents()]
+            raise AssertionError(
+                f"{fault}: {agents}, waiting {waiting(world)}\n{world.centre.story()}"
+            ) from None
         assert far.ani == call.ani, f"{far.ani} came before {call.ani}"
         await call.answered()
         await far.answered()

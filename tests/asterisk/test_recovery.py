@@ -350,7 +350,7 @@ def test_the_floor_is_rebuilt_from_asterisk_alone(centre: Centre) -> None:
         await asyncio.to_thread(centre.redis.start)
         begun = time.monotonic()
         engine.start(wait=False)
-        await timed("an empty Redis: the floor is rebuilt", 4.0, begun, world.sees(
+        await timed("an empty Redis: the floor is rebuilt", 6.0, begun, world.sees(
             lambda: waiting(world) == [call.ani for call in calls] and sorted(
                 (c.ani, c.agent, c.state) for c in world.contacts() if c.agent
             ) == [(call1.ani, "2001", ContactState.TALKING), (call2.ani, "2002", ContactState.TALKING)],
