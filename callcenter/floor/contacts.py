@@ -1,43 +1,18 @@
-"""A contact: one caller from arrival to outcome.
+"""A contact: one caller from arrival to outcome; here, what it is and the small things done to one.
 
-`ROWS` says, for each state and each thing that can happen (`Cue`), which function acts and into which
-states it may lead; `make states` prints the picture from it. What has no row is told to the log and
-changes nothing: late and repeated events from Asterisk are normal.
-
-Every way out of a contact goes through `_end`, which writes its one `ContactClosed`. After that the
-contact stays, ENDING, until the caller's leg is gone, so that a hang-up lost in a crash is repeated.
+What may happen to it, and what follows, is in `journey.py`; the ways out of it are in `endings.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from callcenter.floor import agents
-from callcenter.floor.agents import Agent
-from callcenter.floor.commands import (
-    AnswerLeg,
-    ConnectLegs,
-    DestroyBridge,
-    HangUp,
-    IndicateRinging,
-    PlayPrompts,
-    RingAgent,
-    SendOutside,
-    StartMusic,
-    StopMusic,
-    StopPlayback,
-    TagLeg,
-)
-from callcenter.floor.hours import is_open
-from callcenter.floor.records import ContactClosed, ContactStep, Outcome
+from callcenter.floor.commands import AnswerLeg, PlayPrompts, StartMusic, StopMusic, StopPlayback
+from callcenter.floor.records import ContactStep
 
 if TYPE_CHECKING:
-    from callcenter.floor.events import CallArrived
-    from callcenter.floor.plan import ServicePlan
-    from callcenter.floor.queues import Queue
     from callcenter.floor.scene import Scene
 
 
@@ -89,450 +64,29 @@ class Contact:
     leaving_as: str = ""  # the outcome, while LEAVING
 
 
-def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
-    """A caller is here: greet, queue, or turn away. A repeated arrival changes nothing.
-
-    Whoever comes answered, or was in a queue before (`accepted`), has heard the greeting and keeps his
-    place: he comes back after a restart or from the fallback queue.
-    """
-    if event.contact in scene.contacts:
-        return
-    service = scene.service_for(event.dnis)
-    accepted = accepted or event.answered
-    contact = Contact(
-        id=event.contact,
-        ani=event.ani,
-        dnis=event.dnis,
-        service=service.name if service else "",
-        queue=service.queue if service else "",
-        language=service.language if service else scene.plan.language,
-        arrived_at=event.arrived_at,
-        state=ContactState.WAITING,
-        node=event.node,
-        answered=event.answered,
-    )
-    scene.contacts[contact.id] = contact
-    scene.outcome.contacts.add(contact.id)
-    _step(scene, contact, event.at, "arrived", detail=f"{contact.ani} -> {contact.dnis}")
-    if service is None:
-        _turn_away(scene, contact, event.at, Outcome.UNKNOWN_NUMBER, ("unknown-number",))
-        return
-    queue = scene.queues[service.queue]
-    if not _is_served(scene, service, event.arrived_at):
-        _turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
-    elif not accepted and queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
-        _turn_away(scene, contact, event.at, Outcome.FULL, queue.plan.full_prompts)
-    else:
-        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
-        if queue.plan.greeting and not accepted:
-            _answer(scene, contact)
-            _play(scene, contact, queue.plan.greeting)
-            contact.state = ContactState.GREETING
-            _step(scene, contact, event.at, "greeting")
-        else:
-            join_queue(scene, contact, event.at)
-
-
-def happen(scene: Scene, contact: Contact, at: float, cue: Cue, note: str = "") -> None:
-    """Act on what happened to a contact, by the row of the table; `note` says more (an agent's blame)."""
-    row = ROWS.get((contact.state, cue))
-    if row is None:
-        scene.outcome.oddities.append(f"contact {contact.id}: '{cue}' while {contact.state}")
-        return
-    scene.outcome.contacts.add(contact.id)
-    row.act(scene, contact, at, note)
-
-
-def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
-    """Ring a free agent for the first caller of a queue."""
-    queue = scene.queues[contact.queue]
-    queue.leave(contact)
-    contact.offers += 1
-    contact.state = ContactState.OFFERED
-    contact.agent = agent.number
-    contact.agent_leg = f"{contact.id}~{agent.number}~{contact.offers}"
-    scene.outcome.contacts.add(contact.id)
-    _step(scene, contact, at, "offered", agent=agent.number)
-    agents.offer(scene, at, agent, contact.id, contact.queue, contact.agent_leg)
-    scene.do(
-        RingAgent(
-            leg=contact.agent_leg,
-            contact=contact.id,
-            agent=agent.number,
-            phone=agent.phone,
-            queue=contact.queue,
-            ani=contact.ani,
-            dnis=contact.dnis,
-            language=contact.language,
-            ring_seconds=queue.plan.ring_seconds,
-            arrived_at=contact.arrived_at,
-        )
-    )
-    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
-
-
-def entertain(scene: Scene, contact: Contact, at: float) -> None:
-    """A caller who has to wait hears music, or goes on ringing for as long as the queue allows."""
-    plan = scene.queues[contact.queue].plan
-    if contact.music:
-        return
-    offered = contact.state is ContactState.OFFERED and not contact.answered
-    if offered and (
-        plan.music or at + plan.ring_seconds <= contact.arrived_at + plan.answer_after_seconds + 1
-    ):
-        return  # he rings while the agent's phone does; if that comes to nothing he is back here
-    if plan.music:
-        _answer(scene, contact)
-        _start_music(scene, contact, plan.music)
-    elif contact.answered:
-        scene.do(IndicateRinging(contact.id))
-    elif (timer := f"answer:{contact.id}") not in scene.timers:
-        scene.start(timer, max(at, contact.arrived_at + plan.answer_after_seconds))
-
-
-def join_queue(scene: Scene, contact: Contact, at: float) -> None:
-    """Into the queue at the place that the arrival gives."""
-    plan = scene.queues[contact.queue].plan
-    contact.queued_at = contact.queued_at or at
-    contact.playback = ""
-    if plan.max_wait_seconds:
-        scene.start(f"wait:{contact.id}", contact.queued_at + plan.max_wait_seconds)
-    _step(scene, contact, at, "queued")
-    _wait(scene, contact)
-
-
-def pair(scene: Scene, contact: Contact, agent: Agent, leg: str, bridge: str, at: float) -> None:
-    """Take a conversation found in Asterisk for what it is (nothing of it was in our snapshot)."""
-    contact.state = ContactState.TALKING
-    contact.agent, contact.agent_leg, contact.bridge = agent.number, leg, bridge
-    contact.queued_at = contact.queued_at or contact.arrived_at
-    contact.connected_at = at
-    scene.outcome.contacts.add(contact.id)
-    _step(scene, contact, at, "found talking", agent=agent.number)
-
-
-def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
-    """The caller's leg was found gone by a survey: cut off with our switch, or hung up unseen."""
-    if contact.state is ContactState.ENDING:
-        _forget(scene, contact)
-    elif contact.state is ContactState.TALKING:
-        _part(scene, contact, at, "switch" if by_us else "caller")
-        _forget(scene, contact)
-    elif by_us and contact.state is not ContactState.LEAVING:
-        _drop_offer(scene, contact, at)
-        scene.queues[contact.queue].leave(contact)
-        _end(scene, contact, at, Outcome.LOST, "switch")
-        _forget(scene, contact)
-    else:
-        happen(scene, contact, at, Cue.CALLER_GONE)
-
-
-def set_aside(scene: Scene, contact: Contact, at: float) -> None:
-    """What was saved of a living caller is out of date: forget it without an outcome; he is taken in anew."""
-    for timer in ("ring", "wait", "answer"):
-        scene.stop(f"{timer}:{contact.id}")
-    if contact.queue in scene.queues:
-        scene.queues[contact.queue].leave(contact)
-    _step(scene, contact, at, "found elsewhere", agent=contact.agent)
-    _forget(scene, contact)
-
-
-# What the rows do.
-
-
-def _greeted(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    join_queue(scene, contact, at)
-
-
-def _caller_gave_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    _drop_offer(scene, contact, at)
-    queue = scene.queues[contact.queue]
-    queue.leave(contact)
-    waited = at - (contact.queued_at or contact.arrived_at)
-    short = contact.queued_at == 0.0 or waited < queue.plan.short_abandon_seconds
-    _end(scene, contact, at, Outcome.SHORT_ABANDONED if short else Outcome.ABANDONED, "caller")
-    _forget(scene, contact)
-
-
-def _caller_taken_out(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    _drop_offer(scene, contact, at)
-    scene.queues[contact.queue].leave(contact)
-    if contact.state is ContactState.TALKING:
-        scene.do(HangUp(contact.agent_leg))
-        _part(scene, contact, at, "switch", Outcome.LEFT)
-    else:
-        _end(scene, contact, at, Outcome.LEFT, "switch")
-    _forget(scene, contact)
-
-
-def _answer_and_play_music(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
-    _answer(scene, contact)
-    if not contact.music:
-        _start_music(scene, contact, scene.queues[contact.queue].plan.ringing_music)
-
-
-def _waited_too_long(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    queue = scene.queues[contact.queue]
-    queue.leave(contact)
-    _turn_away(scene, contact, at, Outcome.MAX_WAIT, queue.plan.max_wait_prompts)
-
-
-def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.stop(f"ring:{contact.id}")
-    scene.stop(f"wait:{contact.id}")
-    _stop_sounds(scene, contact)
-    _answer(scene, contact)
-    contact.state = ContactState.TALKING
-    contact.connected_at = at
-    contact.bridge = f"{contact.id}~b{contact.offers}"
-    scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
-    _step(scene, contact, at, "connected", agent=contact.agent)
-    agents.connect(scene, at, scene.agents[contact.agent])
-
-
-def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None:
-    """The agent's leg ended before it was answered: the caller keeps the place."""
-    scene.stop(f"ring:{contact.id}")
-    agent = scene.agents.get(contact.agent)
-    _step(scene, contact, at, blame or "offer withdrawn", agent=contact.agent)
-    contact.agent = contact.agent_leg = ""
-    contact.state = ContactState.WAITING
-    if agent is not None:
-        agents.offer_over(scene, at, agent, blame)
-    if _is_past_limit(scene, contact, at):
-        _waited_too_long(scene, contact, at, "")
-    else:
-        _wait(scene, contact)
-
-
-def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.do(HangUp(contact.agent_leg))
-    _offer_failed(scene, contact, at, "no-answer")
-
-
-def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    """Both legs live but could not be bridged: the caller goes back to his place, the agent is freed."""
-    queue = scene.queues[contact.queue]
-    agent = scene.agents.get(contact.agent)
-    scene.do(DestroyBridge(contact.bridge))
-    scene.do(HangUp(contact.agent_leg))
-    _step(scene, contact, at, "could not be joined", agent=contact.agent)
-    contact.agent = contact.agent_leg = contact.bridge = ""
-    contact.connected_at = 0.0
-    contact.state = ContactState.WAITING
-    if agent is not None:
-        agents.release(scene, at, agent, 0)
-    if queue.plan.max_wait_seconds:
-        scene.start(f"wait:{contact.id}", at + queue.plan.max_wait_seconds)
-    _wait(scene, contact)
-
-
-def _caller_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.do(HangUp(contact.agent_leg))
-    _part(scene, contact, at, "caller")
-    _forget(scene, contact)
-
-
-def _agent_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.do(HangUp(contact.id))
-    _part(scene, contact, at, "agent")
-
-
-def _message_over(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.playbacks.pop(contact.playback, None)
-    contact.playback = ""
-    number = _overflow_number(scene, contact)
-    if number:
-        scene.do(SendOutside(contact.id, number))
-        _end(scene, contact, at, Outcome.OVERFLOWED, "centre", detail=f"{contact.leaving_as}, to {number}")
-    else:
-        cause = 16 if contact.answered else _CAUSES.get(contact.leaving_as, 16)
-        scene.do(HangUp(contact.id, cause))
-        _end(scene, contact, at, Outcome(contact.leaving_as), "centre")
-
-
-def _gone_during_message(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    _end(scene, contact, at, Outcome(contact.leaving_as), "caller")
-    _forget(scene, contact)
-
-
-def _leg_over(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
-    _forget(scene, contact)
-
-
-def _hang_up_again(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
-    scene.do(HangUp(contact.id))
-
-
-def _stay(_scene: Scene, _contact: Contact, _at: float, _note: str) -> None:
-    """Absorbed: late, repeated, or settled when the state is left."""
-
-
-Act: TypeAlias = Callable[["Scene", Contact, float, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    act: Act
-    leads_to: tuple[ContactState | None, ...]  # None: the contact is over and forgotten
-
-
-_S = ContactState
-_WAIT = (_S.WAITING, _S.OFFERED)
-
-ROWS: Mapping[tuple[ContactState, Cue], Row] = {
-    (_S.GREETING, Cue.PLAYBACK_DONE): Row(_greeted, _WAIT),
-    (_S.GREETING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
-    (_S.GREETING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.WAITING, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.WAITING,)),
-    (_S.WAITING, Cue.WAIT_LIMIT): Row(_waited_too_long, (_S.LEAVING, _S.ENDING)),
-    (_S.WAITING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
-    (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.TALKING,)),
-    (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, (*_WAIT, _S.LEAVING, _S.ENDING)),
-    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.LEAVING, _S.ENDING)),
-    (_S.OFFERED, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.OFFERED,)),
-    (_S.OFFERED, Cue.WAIT_LIMIT): Row(_stay, (_S.OFFERED,)),
-    (_S.OFFERED, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
-    (_S.OFFERED, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.TALKING, Cue.AGENT_GONE): Row(_agent_hung_up, (_S.ENDING,)),
-    (_S.TALKING, Cue.CALLER_GONE): Row(_caller_hung_up, (None,)),
-    (_S.TALKING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.TALKING, Cue.CONNECT_FAILED): Row(_could_not_join, _WAIT),
-    (_S.TALKING, Cue.AGENT_ANSWERED): Row(_stay, (_S.TALKING,)),
-    (_S.LEAVING, Cue.PLAYBACK_DONE): Row(_message_over, (_S.ENDING,)),
-    (_S.LEAVING, Cue.CALLER_GONE): Row(_gone_during_message, (None,)),
-    (_S.LEAVING, Cue.CALLER_LEFT): Row(_gone_during_message, (None,)),
-    (_S.ENDING, Cue.CALLER_GONE): Row(_leg_over, (None,)),
-    (_S.ENDING, Cue.CALLER_LEFT): Row(_leg_over, (None,)),
-    (_S.ENDING, Cue.OUTSIDE_FAILED): Row(_hang_up_again, (_S.ENDING,)),
-    (_S.ENDING, Cue.CONNECT_FAILED): Row(_stay, (_S.ENDING,)),
-}
-
-
-# What an unanswered caller's network is told (Q.850): user busy, unassigned number.
-_CAUSES: Mapping[str, int] = {Outcome.FULL: 17, Outcome.UNKNOWN_NUMBER: 1}
-
-
-def _is_served(scene: Scene, service: ServicePlan, at: float) -> bool:
-    if service.night_switch and scene.night:
-        return False
-    hours = scene.plan.hours.get(service.hours)
-    return hours is None or is_open(hours, at)
-
-
-def _is_past_limit(scene: Scene, contact: Contact, at: float) -> bool:
-    limit = scene.queues[contact.queue].plan.max_wait_seconds
-    return limit > 0 and at >= contact.queued_at + limit
-
-
-def _overflow_number(scene: Scene, contact: Contact) -> str:
-    if contact.leaving_as not in (Outcome.FULL, Outcome.MAX_WAIT):
-        return ""
-    return scene.queues[contact.queue].plan.overflow_number
-
-
-def _wait(scene: Scene, contact: Contact) -> None:
-    contact.state = ContactState.WAITING
-    queue: Queue = scene.queues[contact.queue]
-    queue.join(contact)
-    scene.unsettled[contact.queue] = None
-    scene.newly_waiting.append(contact.id)
-
-
-def _turn_away(scene: Scene, contact: Contact, at: float, outcome: Outcome, prompts: tuple[str, ...]) -> None:
-    scene.stop(f"wait:{contact.id}")
-    scene.stop(f"answer:{contact.id}")
-    _stop_sounds(scene, contact)
-    contact.leaving_as = outcome.value
-    contact.state = ContactState.LEAVING
-    _step(scene, contact, at, "turned away", detail=outcome.value)
-    if prompts:
-        _answer(scene, contact)
-        _play(scene, contact, prompts)
-    else:
-        _message_over(scene, contact, at, "")
-
-
-def _drop_offer(scene: Scene, contact: Contact, at: float) -> None:
-    """Stop ringing the agent, who did nothing wrong."""
-    if contact.state is not ContactState.OFFERED:
-        return
-    scene.stop(f"ring:{contact.id}")
-    scene.do(HangUp(contact.agent_leg))
-    if (agent := scene.agents.get(contact.agent)) is not None:
-        agents.offer_over(scene, at, agent)
-
-
-def _part(
-    scene: Scene, contact: Contact, at: float, ended_by: str, outcome: Outcome = Outcome.ANSWERED
-) -> None:
-    """A conversation is over: the agent is released, the bridge goes, the record is written."""
-    scene.do(DestroyBridge(contact.bridge))
-    if (agent := scene.agents.get(contact.agent)) is not None:
-        agents.release(scene, at, agent, scene.queues[contact.queue].plan.wrapup_seconds)
-    _end(scene, contact, at, outcome, ended_by)
-
-
-def _end(
-    scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: str, detail: str = ""
-) -> None:
-    for timer in ("ring", "wait", "answer"):
-        scene.stop(f"{timer}:{contact.id}")
-    _step(scene, contact, at, outcome.value, agent=contact.agent, detail=detail or f"ended by {ended_by}")
-    talked = contact.connected_at > 0.0
-    waited_until = contact.connected_at if talked else at
-    scene.note(
-        ContactClosed(
-            at=at,
-            contact=contact.id,
-            ani=contact.ani,
-            dnis=contact.dnis,
-            service=contact.service,
-            queue=contact.queue,
-            language=contact.language,
-            outcome=outcome,
-            agent=contact.agent if talked else "",
-            arrived_at=contact.arrived_at,
-            queued_at=contact.queued_at,
-            connected_at=contact.connected_at,
-            wait_seconds=max(0.0, waited_until - contact.queued_at) if contact.queued_at else 0.0,
-            talk_seconds=max(0.0, at - contact.connected_at) if talked else 0.0,
-            offers=contact.offers,
-            ended_by=ended_by,
-        )
-    )
-    contact.state = ContactState.ENDING
-    scene.outcome.contacts.add(contact.id)
-
-
-def _forget(scene: Scene, contact: Contact) -> None:
-    scene.stop(f"hangup:{contact.id}")
-    scene.contacts.pop(contact.id, None)
-    scene.playbacks.pop(contact.playback, None)
-    scene.outcome.contacts.add(contact.id)
-
-
-def _answer(scene: Scene, contact: Contact) -> None:
+def answer(scene: Scene, contact: Contact) -> None:
+    """Answer the caller's leg, if that has not been done."""
     scene.stop(f"answer:{contact.id}")
     if not contact.answered:
         contact.answered = True
         scene.do(AnswerLeg(contact.id))
 
 
-def _play(scene: Scene, contact: Contact, prompts: tuple[str, ...]) -> None:
+def play(scene: Scene, contact: Contact, prompts: tuple[str, ...]) -> None:
+    """Play prompts; their end comes back as Cue.PLAYBACK_DONE."""
     contact.playbacks += 1
     contact.playback = f"{contact.id}~p{contact.playbacks}"
     scene.playbacks[contact.playback] = contact.id
     scene.do(PlayPrompts(contact.id, contact.playback, prompts, contact.language))
 
 
-def _start_music(scene: Scene, contact: Contact, music: str) -> None:
+def start_music(scene: Scene, contact: Contact, music: str) -> None:
     contact.music = True
     scene.do(StartMusic(contact.id, music))
 
 
-def _stop_sounds(scene: Scene, contact: Contact) -> None:
+def stop_sounds(scene: Scene, contact: Contact) -> None:
+    """Whatever the caller hears: music or prompts."""
     if contact.music:
         contact.music = False
         scene.do(StopMusic(contact.id))
@@ -542,5 +96,6 @@ def _stop_sounds(scene: Scene, contact: Contact) -> None:
         contact.playback = ""
 
 
-def _step(scene: Scene, contact: Contact, at: float, step: str, *, agent: str = "", detail: str = "") -> None:
-    scene.note(ContactStep(at, contact.id, step, contact.queue, agent, detail))
+def step(scene: Scene, contact: Contact, at: float, what: str, *, agent: str = "", detail: str = "") -> None:
+    """One line of the contact's time line."""
+    scene.note(ContactStep(at, contact.id, what, contact.queue, agent, detail))

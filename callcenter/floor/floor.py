@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, contacts, events, sessions, survey
+from callcenter.floor import agents, events, journey, sessions, survey
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -77,21 +77,21 @@ def _settle(scene: Scene, at: float) -> None:
     queues = [q for name in names if (q := scene.queues.get(name)) is not None]
     while both := [q for q in queues if q.waiting and q.free]:
         queue = min(both, key=lambda q: q.waiting[0])
-        contacts.offer(scene, scene.contacts[queue.first_caller], scene.agents[queue.best_agent], at)
+        journey.offer(scene, scene.contacts[queue.first_caller], scene.agents[queue.best_agent], at)
         queues = both
     scene.unsettled.clear()
     scene.freed.clear()
     for contact_id in scene.newly_waiting:
         contact = scene.contacts.get(contact_id)
         if contact is not None and contact.state in (ContactState.WAITING, ContactState.OFFERED):
-            contacts.entertain(scene, contact, at)
+            journey.entertain(scene, contact, at)
     scene.newly_waiting.clear()
 
 
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
     if contact is not None:
-        contacts.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
+        journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
 
@@ -99,7 +99,7 @@ def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
 def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
     leg, at = event.leg, event.at
     if (contact := scene.contacts.get(leg)) is not None:
-        contacts.happen(scene, contact, at, Cue.CALLER_GONE)
+        journey.happen(scene, contact, at, Cue.CALLER_GONE)
     elif (session := scene.sessions.get(leg)) is not None:
         sessions.end(scene, session, at)
     elif (number := scene.agent_legs.get(leg)) is not None:
@@ -111,12 +111,12 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
             scene.stop(f"hangup:{leg}")
             del scene.agent_legs[leg]
         if contact is not None:
-            contacts.happen(scene, contact, at, Cue.AGENT_GONE, BLAME.get(event.cause, "unreachable"))
+            journey.happen(scene, contact, at, Cue.AGENT_GONE, BLAME.get(event.cause, "unreachable"))
 
 
 def _leg_left(scene: Scene, event: events.LegLeft) -> None:
     if (contact := scene.contacts.get(event.leg)) is not None:
-        contacts.happen(scene, contact, event.at, Cue.CALLER_LEFT)
+        journey.happen(scene, contact, event.at, Cue.CALLER_LEFT)
     elif (session := scene.sessions.get(event.leg)) is not None:
         sessions.end(scene, session, event.at)
     elif event.leg in scene.agent_legs:
@@ -131,7 +131,7 @@ def _digit(scene: Scene, event: events.DigitPressed) -> None:
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
     leg = scene.playbacks.pop(event.playback, "")
     if (contact := scene.contacts.get(leg)) is not None and contact.playback == event.playback:
-        contacts.happen(scene, contact, event.at, Cue.PLAYBACK_DONE)
+        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE)
     elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
         sessions.playback_done(scene, session)
 
@@ -150,7 +150,7 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
         case ConnectLegs() if failure is not Failure.CONFLICT:
             contact = scene.contacts.get(command.caller)
             if contact is not None and contact.bridge == command.bridge:
-                contacts.happen(scene, contact, at, Cue.CONNECT_FAILED)
+                journey.happen(scene, contact, at, Cue.CONNECT_FAILED)
         case HangUp(leg) if failure in (Failure.FAILED, Failure.TIMED_OUT):
             if leg in scene.contacts or leg in scene.agent_legs:
                 scene.start(f"hangup:{leg}", at + HANG_UP_AGAIN_SECONDS)
@@ -158,7 +158,7 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
             _playback(scene, events.PlaybackFinished(at, command.playback, failed=True))
         case SendOutside():
             if (contact := scene.contacts.get(command.leg)) is not None:
-                contacts.happen(scene, contact, at, Cue.OUTSIDE_FAILED)
+                journey.happen(scene, contact, at, Cue.OUTSIDE_FAILED)
         case _:
             pass
 
@@ -170,7 +170,7 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
     kind, _, subject = event.timer.partition(":")
     if kind in _CONTACT_TIMERS:
         if (contact := scene.contacts.get(subject)) is not None:
-            contacts.happen(scene, contact, event.at, _CONTACT_TIMERS[kind])
+            journey.happen(scene, contact, event.at, _CONTACT_TIMERS[kind])
     elif kind == "wrapup":
         if (agent := scene.agents.get(subject)) is not None and agent.activity is agents.Activity.WRAPUP:
             agents.wrapup_over(scene, event.at, agent)
@@ -260,7 +260,7 @@ def _contact_of_agent_leg(scene: Scene, leg: str) -> Contact | None:
 _Receive: TypeAlias = Callable[[Scene, Any], None]
 
 _RECEIVE: Mapping[type[Event], _Receive] = {
-    events.CallArrived: contacts.arrive,
+    events.CallArrived: journey.arrive,
     events.PhoneDialled: sessions.begin,
     events.LegAnswered: _leg_answered,
     events.LegHungUp: _leg_hung_up,

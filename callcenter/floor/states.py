@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from callcenter.floor.agents import MOVES
-from callcenter.floor.contacts import ROWS
+from callcenter.floor.journey import ROWS
 
 
 def contact_picture() -> Iterator[str]:

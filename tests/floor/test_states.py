@@ -6,9 +6,10 @@ from collections import defaultdict
 
 import pytest
 
-from callcenter.floor import agents, contacts, scene
+from callcenter.floor import agents, journey, scene
 from callcenter.floor.agents import MOVES, Activity, Move
-from callcenter.floor.contacts import ROWS, Contact, ContactState, Cue
+from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.journey import ROWS
 from callcenter.floor.states import agent_picture, contact_picture
 from tests.floor.walk import random_steps, walk
 
@@ -20,7 +21,7 @@ def travelled() -> tuple[Seen, set[tuple[Activity, Move, Activity]]]:
     """Every transition that a fixed set of walks makes."""
     rows: Seen = defaultdict(set)
     moves: set[tuple[Activity, Move, Activity]] = set()
-    happen, move = contacts.happen, agents.move
+    happen, move = journey.happen, agents.move
 
     def watch_happen(on: scene.Scene, contact: Contact, at: float, cue: Cue, note: str = "") -> None:
         before = contact.state
@@ -35,7 +36,7 @@ def travelled() -> tuple[Seen, set[tuple[Activity, Move, Activity]]]:
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contacts, "happen", watch_happen)
+        patch.setattr(journey, "happen", watch_happen)
         patch.setattr(agents, "move", watch_move)
         for seed in range(1500):
             walk(random_steps(seed))

@@ -1,0 +1,356 @@
+"""A caller's way through the floor: arrives, hears the greeting, waits, is offered, talks, leaves.
+
+`ROWS` says, for each state and each thing that can happen (`Cue`), which function acts and into which
+states it may lead; `make states` prints the picture from it. What has no row is told to the log and
+changes nothing: late and repeated events from Asterisk are normal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from callcenter.floor import agents
+from callcenter.floor.agents import Agent
+from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
+from callcenter.floor.contacts import Contact, ContactState, Cue, answer, play, start_music, step, stop_sounds
+from callcenter.floor.endings import (
+    drop_offer,
+    end,
+    forget,
+    gone_during_message,
+    message_over,
+    part,
+    turn_away,
+)
+from callcenter.floor.hours import is_open
+from callcenter.floor.records import Outcome
+
+if TYPE_CHECKING:
+    from callcenter.floor.events import CallArrived
+    from callcenter.floor.plan import ServicePlan
+    from callcenter.floor.scene import Scene
+
+
+def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
+    """A caller is here: greet, queue, or turn away. A repeated arrival changes nothing.
+
+    Whoever comes answered, or was in a queue before (`accepted`), has heard the greeting and keeps his
+    place: he comes back after a restart or from the fallback queue.
+    """
+    if event.contact in scene.contacts:
+        return
+    service = scene.service_for(event.dnis)
+    accepted = accepted or event.answered
+    contact = Contact(
+        id=event.contact,
+        ani=event.ani,
+        dnis=event.dnis,
+        service=service.name if service else "",
+        queue=service.queue if service else "",
+        language=service.language if service else scene.plan.language,
+        arrived_at=event.arrived_at,
+        state=ContactState.WAITING,
+        node=event.node,
+        answered=event.answered,
+    )
+    scene.contacts[contact.id] = contact
+    scene.outcome.contacts.add(contact.id)
+    step(scene, contact, event.at, "arrived", detail=f"{contact.ani} -> {contact.dnis}")
+    if service is None:
+        turn_away(scene, contact, event.at, Outcome.UNKNOWN_NUMBER, ("unknown-number",))
+        return
+    queue = scene.queues[service.queue]
+    if not _is_served(scene, service, event.arrived_at):
+        turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
+    elif not accepted and queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
+        turn_away(scene, contact, event.at, Outcome.FULL, queue.plan.full_prompts)
+    else:
+        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
+        if queue.plan.greeting and not accepted:
+            answer(scene, contact)
+            play(scene, contact, queue.plan.greeting)
+            contact.state = ContactState.GREETING
+            step(scene, contact, event.at, "greeting")
+        else:
+            join_queue(scene, contact, event.at)
+
+
+def happen(scene: Scene, contact: Contact, at: float, cue: Cue, note: str = "") -> None:
+    """Act on what happened to a contact, by the row of the table; `note` says more (an agent's blame)."""
+    row = ROWS.get((contact.state, cue))
+    if row is None:
+        scene.outcome.oddities.append(f"contact {contact.id}: '{cue}' while {contact.state}")
+        return
+    scene.outcome.contacts.add(contact.id)
+    row.act(scene, contact, at, note)
+
+
+def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
+    """Ring a free agent for the first caller of a queue."""
+    queue = scene.queues[contact.queue]
+    queue.leave(contact)
+    contact.offers += 1
+    contact.state = ContactState.OFFERED
+    contact.agent = agent.number
+    contact.agent_leg = f"{contact.id}~{agent.number}~{contact.offers}"
+    scene.outcome.contacts.add(contact.id)
+    step(scene, contact, at, "offered", agent=agent.number)
+    agents.offer(scene, at, agent, contact.id, contact.queue, contact.agent_leg)
+    scene.do(
+        RingAgent(
+            leg=contact.agent_leg,
+            contact=contact.id,
+            agent=agent.number,
+            phone=agent.phone,
+            queue=contact.queue,
+            ani=contact.ani,
+            dnis=contact.dnis,
+            language=contact.language,
+            ring_seconds=queue.plan.ring_seconds,
+            arrived_at=contact.arrived_at,
+        )
+    )
+    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
+
+
+def entertain(scene: Scene, contact: Contact, at: float) -> None:
+    """A caller who has to wait hears music, or goes on ringing for as long as the queue allows."""
+    plan = scene.queues[contact.queue].plan
+    if contact.music:
+        return
+    offered = contact.state is ContactState.OFFERED and not contact.answered
+    if offered and (
+        plan.music or at + plan.ring_seconds <= contact.arrived_at + plan.answer_after_seconds + 1
+    ):
+        return  # he rings while the agent's phone does; if that comes to nothing he is back here
+    if plan.music:
+        answer(scene, contact)
+        start_music(scene, contact, plan.music)
+    elif contact.answered:
+        scene.do(IndicateRinging(contact.id))
+    elif (timer := f"answer:{contact.id}") not in scene.timers:
+        scene.start(timer, max(at, contact.arrived_at + plan.answer_after_seconds))
+
+
+def join_queue(scene: Scene, contact: Contact, at: float) -> None:
+    """Into the queue at the place that the arrival gives."""
+    plan = scene.queues[contact.queue].plan
+    contact.queued_at = contact.queued_at or at
+    contact.playback = ""
+    if plan.max_wait_seconds:
+        scene.start(f"wait:{contact.id}", contact.queued_at + plan.max_wait_seconds)
+    step(scene, contact, at, "queued")
+    _wait(scene, contact)
+
+
+def pair(scene: Scene, contact: Contact, agent: Agent, leg: str, bridge: str, at: float) -> None:
+    """Take a conversation found in Asterisk for what it is (nothing of it was in our snapshot)."""
+    contact.state = ContactState.TALKING
+    contact.agent, contact.agent_leg, contact.bridge = agent.number, leg, bridge
+    contact.queued_at = contact.queued_at or contact.arrived_at
+    contact.connected_at = at
+    scene.outcome.contacts.add(contact.id)
+    step(scene, contact, at, "found talking", agent=agent.number)
+
+
+def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
+    """The caller's leg was found gone by a survey: cut off with our switch, or hung up unseen."""
+    if contact.state is ContactState.ENDING:
+        forget(scene, contact)
+    elif contact.state is ContactState.TALKING:
+        part(scene, contact, at, "switch" if by_us else "caller")
+        forget(scene, contact)
+    elif by_us and contact.state is not ContactState.LEAVING:
+        drop_offer(scene, contact, at)
+        scene.queues[contact.queue].leave(contact)
+        end(scene, contact, at, Outcome.LOST, "switch")
+        forget(scene, contact)
+    else:
+        happen(scene, contact, at, Cue.CALLER_GONE)
+
+
+def set_aside(scene: Scene, contact: Contact, at: float) -> None:
+    """What was saved of a living caller is out of date: forget it without an outcome; he is taken in anew."""
+    for timer in ("ring", "wait", "answer"):
+        scene.stop(f"{timer}:{contact.id}")
+    if contact.queue in scene.queues:
+        scene.queues[contact.queue].leave(contact)
+    step(scene, contact, at, "found elsewhere", agent=contact.agent)
+    forget(scene, contact)
+
+
+# What the rows do.
+
+
+def _greeted(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    join_queue(scene, contact, at)
+
+
+def _caller_gave_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    drop_offer(scene, contact, at)
+    queue = scene.queues[contact.queue]
+    queue.leave(contact)
+    waited = at - (contact.queued_at or contact.arrived_at)
+    short = contact.queued_at == 0.0 or waited < queue.plan.short_abandon_seconds
+    end(scene, contact, at, Outcome.SHORT_ABANDONED if short else Outcome.ABANDONED, "caller")
+    forget(scene, contact)
+
+
+def _caller_taken_out(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    drop_offer(scene, contact, at)
+    scene.queues[contact.queue].leave(contact)
+    if contact.state is ContactState.TALKING:
+        scene.do(HangUp(contact.agent_leg))
+        part(scene, contact, at, "switch", Outcome.LEFT)
+    else:
+        end(scene, contact, at, Outcome.LEFT, "switch")
+    forget(scene, contact)
+
+
+def _answer_and_play_music(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
+    answer(scene, contact)
+    if not contact.music:
+        start_music(scene, contact, scene.queues[contact.queue].plan.ringing_music)
+
+
+def _waited_too_long(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    queue = scene.queues[contact.queue]
+    queue.leave(contact)
+    turn_away(scene, contact, at, Outcome.MAX_WAIT, queue.plan.max_wait_prompts)
+
+
+def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    scene.stop(f"ring:{contact.id}")
+    scene.stop(f"wait:{contact.id}")
+    stop_sounds(scene, contact)
+    answer(scene, contact)
+    contact.state = ContactState.TALKING
+    contact.connected_at = at
+    contact.bridge = f"{contact.id}~b{contact.offers}"
+    scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
+    step(scene, contact, at, "connected", agent=contact.agent)
+    agents.connect(scene, at, scene.agents[contact.agent])
+
+
+def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None:
+    """The agent's leg ended before it was answered: the caller keeps the place."""
+    scene.stop(f"ring:{contact.id}")
+    agent = scene.agents.get(contact.agent)
+    step(scene, contact, at, blame or "offer withdrawn", agent=contact.agent)
+    contact.agent = contact.agent_leg = ""
+    contact.state = ContactState.WAITING
+    if agent is not None:
+        agents.offer_over(scene, at, agent, blame)
+    if _is_past_limit(scene, contact, at):
+        _waited_too_long(scene, contact, at, "")
+    else:
+        _wait(scene, contact)
+
+
+def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    scene.do(HangUp(contact.agent_leg))
+    _offer_failed(scene, contact, at, "no-answer")
+
+
+def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    """Both legs live but could not be bridged: the caller goes back to his place, the agent is freed."""
+    queue = scene.queues[contact.queue]
+    agent = scene.agents.get(contact.agent)
+    scene.do(DestroyBridge(contact.bridge))
+    scene.do(HangUp(contact.agent_leg))
+    step(scene, contact, at, "could not be joined", agent=contact.agent)
+    contact.agent = contact.agent_leg = contact.bridge = ""
+    contact.connected_at = 0.0
+    contact.state = ContactState.WAITING
+    if agent is not None:
+        agents.release(scene, at, agent, 0)
+    if queue.plan.max_wait_seconds:
+        scene.start(f"wait:{contact.id}", at + queue.plan.max_wait_seconds)
+    _wait(scene, contact)
+
+
+def _caller_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    scene.do(HangUp(contact.agent_leg))
+    part(scene, contact, at, "caller")
+    forget(scene, contact)
+
+
+def _agent_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    scene.do(HangUp(contact.id))
+    part(scene, contact, at, "agent")
+
+
+def _leg_over(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
+    forget(scene, contact)
+
+
+def _hang_up_again(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
+    scene.do(HangUp(contact.id))
+
+
+def _stay(_scene: Scene, _contact: Contact, _at: float, _note: str) -> None:
+    """Absorbed: late, repeated, or settled when the state is left."""
+
+
+Act: TypeAlias = Callable[["Scene", Contact, float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    act: Act
+    leads_to: tuple[ContactState | None, ...]  # None: the contact is over and forgotten
+
+
+_S = ContactState
+_WAIT = (_S.WAITING, _S.OFFERED)
+
+ROWS: Mapping[tuple[ContactState, Cue], Row] = {
+    (_S.GREETING, Cue.PLAYBACK_DONE): Row(_greeted, _WAIT),
+    (_S.GREETING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
+    (_S.GREETING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
+    (_S.WAITING, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.WAITING,)),
+    (_S.WAITING, Cue.WAIT_LIMIT): Row(_waited_too_long, (_S.LEAVING, _S.ENDING)),
+    (_S.WAITING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
+    (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
+    (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.TALKING,)),
+    (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, (*_WAIT, _S.LEAVING, _S.ENDING)),
+    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.LEAVING, _S.ENDING)),
+    (_S.OFFERED, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.OFFERED,)),
+    (_S.OFFERED, Cue.WAIT_LIMIT): Row(_stay, (_S.OFFERED,)),
+    (_S.OFFERED, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
+    (_S.OFFERED, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
+    (_S.TALKING, Cue.AGENT_GONE): Row(_agent_hung_up, (_S.ENDING,)),
+    (_S.TALKING, Cue.CALLER_GONE): Row(_caller_hung_up, (None,)),
+    (_S.TALKING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
+    (_S.TALKING, Cue.CONNECT_FAILED): Row(_could_not_join, _WAIT),
+    (_S.TALKING, Cue.AGENT_ANSWERED): Row(_stay, (_S.TALKING,)),
+    (_S.LEAVING, Cue.PLAYBACK_DONE): Row(message_over, (_S.ENDING,)),
+    (_S.LEAVING, Cue.CALLER_GONE): Row(gone_during_message, (None,)),
+    (_S.LEAVING, Cue.CALLER_LEFT): Row(gone_during_message, (None,)),
+    (_S.ENDING, Cue.CALLER_GONE): Row(_leg_over, (None,)),
+    (_S.ENDING, Cue.CALLER_LEFT): Row(_leg_over, (None,)),
+    (_S.ENDING, Cue.OUTSIDE_FAILED): Row(_hang_up_again, (_S.ENDING,)),
+    (_S.ENDING, Cue.CONNECT_FAILED): Row(_stay, (_S.ENDING,)),
+}
+
+
+def _is_served(scene: Scene, service: ServicePlan, at: float) -> bool:
+    if service.night_switch and scene.night:
+        return False
+    hours = scene.plan.hours.get(service.hours)
+    return hours is None or is_open(hours, at)
+
+
+def _is_past_limit(scene: Scene, contact: Contact, at: float) -> bool:
+    limit = scene.queues[contact.queue].plan.max_wait_seconds
+    return limit > 0 and at >= contact.queued_at + limit
+
+
+def _wait(scene: Scene, contact: Contact) -> None:
+    contact.state = ContactState.WAITING
+    queue = scene.queues[contact.queue]
+    queue.join(contact)
+    scene.unsettled[contact.queue] = None
+    scene.newly_waiting.append(contact.id)
