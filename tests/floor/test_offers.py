@@ -13,7 +13,8 @@ from callcenter.floor.contacts import ContactState
 from callcenter.floor.events import Failure
 from callcenter.floor.records import Outcome
 from tests.floor import plans
-from tests.floor.world import Leg, World
+from tests.floor.asterisk import Leg
+from tests.floor.world import World
 
 
 def with_agent(number: str = "14", phone: str = "1004") -> World:

@@ -13,7 +13,8 @@ from callcenter.floor.events import Failure
 from callcenter.floor.plan import QueuePlan
 from callcenter.floor.records import Outcome
 from tests.floor import plans
-from tests.floor.world import Leg, World
+from tests.floor.asterisk import Leg
+from tests.floor.world import World
 
 
 def world_with(queue: QueuePlan) -> World:

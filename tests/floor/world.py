@@ -1,8 +1,8 @@
-"""A model of Asterisk, Redis and the people around a floor, with no clock but its own.
+"""A floor with a model of all that is around it, and no clock but its own.
 
-The world carries the floor's commands out, keeps legs, bridges, playbacks and timers, and queues what
-Asterisk would tell. A test decides what the people do (call, answer, hang up) and what goes wrong
-(events lost, repeated or late, commands that fail, restarts of the engine or of Asterisk).
+Asterisk is in asterisk.py; here are the engine's turns, Redis and the requests of people. A test decides what
+people do (call, answer, hang up) and what goes wrong (events lost, repeated or late, commands that fail,
+restarts of the engine or of Asterisk).
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ import copy
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
-from callcenter.floor.events import Event, Failure, SeenLeg
+from callcenter.floor.events import Event, Failure
 from callcenter.floor.floor import Floor
 from callcenter.floor.plan import FloorPlan, Strategy
 from callcenter.floor.records import ContactClosed, ContactStep, Record
 from callcenter.floor.scene import Outcome
 from callcenter.state.codec import decode, encode
 from tests.floor import plans
+from tests.floor.asterisk import Asterisk
 
 # Each strategy in one plain word of its own.
 RANKS: Mapping[Strategy, Callable[[Agent], float]] = {
@@ -31,30 +32,6 @@ RANKS: Mapping[Strategy, Callable[[Agent], float]] = {
     Strategy.ROUND_ROBIN: lambda agent: agent.offered_at,
     Strategy.FEWEST_CALLS: lambda agent: float(agent.calls_taken),
 }
-
-C = TypeVar("C", bound=do.Command)
-
-# A failure of these is not told to the floor by the switch.
-HARMLESS = (do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg)
-GONE_IS_FINE = (do.DestroyBridge, do.HangUp)
-
-
-@dataclass(slots=True)
-class Leg:
-    id: str
-    name: str
-    phone: str = ""
-    ani: str = ""
-    dnis: str = ""
-    arrived_at: float = 0.0
-    up: bool = False
-    in_app: bool = True
-    application: str = "Stasis"
-    music: bool = False
-    contact: str = ""
-    agent: str = ""
-    queue: str = ""
-    language: str = ""
 
 
 @dataclass(slots=True)
@@ -67,89 +44,27 @@ class Saved:
     meta: dict[str, str] = field(default_factory=dict)
 
 
-class World:
+class World(Asterisk):
+    """That Asterisk, with the engine, Redis and people around it."""
+
     def __init__(self, plan: FloorPlan | None = None, people: Iterable[seen.AgentDefinition] = plans.AGENTS):
+        super().__init__(plans.MONDAY_10)
         self.plan = plan or plans.plan()
         self.people = tuple(people)
         self.floor = Floor(self.plan)
-        self.now = plans.MONDAY_10
-        self.legs: dict[str, Leg] = {}
-        self.bridges: dict[str, set[str]] = {}
-        self.playing: dict[str, str] = {}  # playback -> leg
-        self.members: dict[str, do.SetFallbackMember] = {}  # phone -> the last word
-        self.replies: list[do.Reply] = []
-        self.pending: deque[Event] = deque()
         self.told: list[Event] = []  # all that was delivered, to be repeated
-        self.done: list[do.Command] = []
         self.records: list[Record] = []
         self.oddities: list[str] = []
-        self.faults: list[tuple[type[do.Command], Failure]] = []
         self.outdated: Saved | None = None  # what Redis had when it went away
         self.saved = Saved()
-        self.connected = True  # the socket to Asterisk
         self.surveyed = True  # since the last connect
         self.crash_next = False  # the engine dies between saving and acting
-        self.asterisk_started_at = 0.0
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
         self.forgot = False  # state was lost, so that records may overlap
         self.disturbed = False
-        self._callers = 0
-        self._dials = 0
         self.publish()
 
     # What people do.
-
-    def call(self, dnis: str = "100", ani: str = "13800000000", answered: bool = False) -> str:
-        """A caller from the trunk; gives the contact's id, which is also the leg's."""
-        self._callers += 1
-        leg = f"c{self._callers}"
-        self.legs[leg] = Leg(leg, f"PJSIP/trunk-{leg}", ani=ani, dnis=dnis, arrived_at=self.now, up=answered)
-        self._tell(seen.CallArrived(self.now, leg, ani, dnis, self.now, answered=answered))
-        return leg
-
-    def call_fallback(self, dnis: str = "100") -> str:
-        """A caller who came while nobody was there: the fallback queue holds him."""
-        self._callers += 1
-        leg = f"c{self._callers}"
-        self.legs[leg] = Leg(
-            leg,
-            f"PJSIP/trunk-{leg}",
-            dnis=dnis,
-            arrived_at=self.now,
-            up=True,
-            in_app=False,
-            application="Queue",
-        )
-        return leg
-
-    def dial(self, phone: str, number: str) -> str:
-        self._dials += 1
-        leg = f"d{self._dials}"
-        self.legs[leg] = Leg(leg, f"PJSIP/{phone}-{leg}", phone=phone)
-        self._tell(seen.PhoneDialled(self.now, leg, phone, number))
-        return leg
-
-    def press(self, leg: str, digits: str) -> None:
-        for digit in digits:
-            self._tell(seen.DigitPressed(self.now, leg, digit))
-
-    def answer(self, leg: str) -> None:
-        self.legs[leg].up = self.legs[leg].in_app = True
-        self._tell(seen.LegAnswered(self.now, leg))
-
-    def hang_up(self, leg: str, cause: int = 16) -> None:
-        if leg not in self.legs:
-            return
-        del self.legs[leg]
-        for bridge in self.bridges.values():
-            bridge.discard(leg)
-        for playback in [p for p, on in self.playing.items() if on == leg]:
-            self.finish_playback(playback)
-        self._tell(seen.LegHungUp(self.now, leg, cause))
-
-    def finish_playback(self, playback: str, failed: bool = False) -> None:
-        if self.playing.pop(playback, None) is not None:
-            self._tell(seen.PlaybackFinished(self.now, playback, failed))
 
     def ask(self, request: type[seen.Request], **fields: Any) -> do.Reply | None:
         """A request from the shell, acted on at once; gives its reply."""
@@ -268,29 +183,9 @@ class World:
             self.receive(event)
         if not self.connected:
             return  # the engine died of one of them
-        bridge_of = {leg: bridge for bridge, legs in self.bridges.items() for leg in legs}
-        legs = tuple(
-            SeenLeg(
-                leg=leg.id,
-                name=leg.name,
-                up=leg.up,
-                in_app=leg.in_app,
-                application=leg.application,
-                phone=leg.phone,
-                ani=leg.ani,
-                dnis=leg.dnis,
-                arrived_at=leg.arrived_at,
-                bridge=bridge_of.get(leg.id, ""),
-                contact=leg.contact,
-                agent=leg.agent,
-                queue=leg.queue,
-                language=leg.language,
-            )
-            for leg in self.legs.values()
-        )
         self.pending = deque(heard)
         self.surveyed = True
-        self.receive(seen.SwitchSurveyed(self.now, legs, tuple(self.bridges), "", self.asterisk_started_at))
+        self.receive(self.survey_now())
 
     def redis_leaves(self) -> None:
         """Redis stays as it is from now on; the engine goes on from memory (`saved` here)."""
@@ -333,9 +228,6 @@ class World:
         self.playing.clear()
         self.asterisk_started_at = self.now
 
-    def fail_next(self, command: type[do.Command], failure: Failure) -> None:
-        self.faults.append((command, failure))
-
     # What a test looks at.
 
     def contact(self, contact: str) -> Contact:
@@ -344,17 +236,6 @@ class World:
     def agent(self, number: str) -> Agent:
         return self.floor.scene.agents[number]
 
-    def agent_legs(self) -> list[Leg]:
-        """Live legs that we rang, in the order they were made."""
-        return [leg for leg in self.legs.values() if leg.agent]
-
-    def ringing(self) -> dict[str, str]:
-        """Agent -> contact, for every phone that rings."""
-        return {leg.agent: leg.contact for leg in self.agent_legs() if not leg.up}
-
-    def leg_to(self, agent: str) -> str:
-        return next(leg.id for leg in self.agent_legs() if leg.agent == agent)
-
     def closed(self, contact: str) -> ContactClosed:
         found = [r for r in self.records if isinstance(r, ContactClosed) and r.contact == contact]
         assert len(found) == 1, f"{contact} has {len(found)} closing records"
@@ -362,9 +243,6 @@ class World:
 
     def steps(self, contact: str) -> list[str]:
         return [r.step for r in self.records if isinstance(r, ContactStep) and r.contact == contact]
-
-    def commands(self, kind: type[C]) -> list[C]:
-        return [c for c in self.done if isinstance(c, kind)]
 
     def outcomes(self) -> Counter[str]:
         return Counter(r.outcome.value for r in self.records if isinstance(r, ContactClosed))
@@ -409,119 +287,6 @@ class World:
                 saved.timers[command.timer] = command.due_at
             elif isinstance(command, do.StopTimer):
                 saved.timers.pop(command.timer, None)
-
-    # Asterisk.
-
-    def _tell(self, event: Event) -> None:
-        if self.connected:
-            self.pending.append(event)
-
-    def _tell_ourselves(self, event: Event) -> None:
-        self.pending.append(event)
-
-    def _fail(self, command: do.Command, failure: Failure) -> None:
-        if isinstance(command, HARMLESS):
-            return
-        if failure is Failure.NOT_FOUND and isinstance(command, GONE_IS_FINE):
-            return
-        self._tell_ourselves(seen.CommandFailed(self.now, command, failure))
-
-    def _act(self, command: do.Command) -> None:
-        self.done.append(command)
-        match command:
-            case do.StartTimer() | do.StopTimer():
-                return
-            case do.Reply():
-                self.replies.append(command)
-                return
-            case do.CheckPin():
-                ok = bool(command.pin_hash) and command.pin == command.pin_hash
-                self._tell_ourselves(seen.PinChecked(self.now, command.leg, command.agent, ok))
-                return
-            case do.SetFallbackMember():
-                self.members[command.phone] = command
-                return
-        if not self.connected:
-            self._fail(command, Failure.AWAY)
-            return
-        fault = next((f for f in self.faults if isinstance(command, f[0])), None)
-        if fault is not None:
-            self.faults.remove(fault)
-            self._fail(command, fault[1])
-            return
-        self._carry_out(command)
-
-    def _carry_out(self, command: do.Command) -> None:  # one case per command of the switch
-        match command:
-            case do.RingAgent():
-                self._ring_agent(command)
-            case do.ConnectLegs(bridge, caller, agent):
-                self.bridges.setdefault(bridge, set())
-                for leg in (caller, agent):
-                    if leg not in self.legs:
-                        self._fail(command, Failure.NOT_FOUND)
-                        return
-                    for members in self.bridges.values():
-                        members.discard(leg)
-                    self.bridges[bridge].add(leg)
-            case do.DestroyBridge(bridge):
-                self.bridges.pop(bridge, None)
-            case do.StopPlayback(playback):
-                self.finish_playback(playback)
-            case do.HangUp(leg):
-                self.hang_up(leg)
-            case do.TakeFromFallback(leg):
-                self._take_back(command, self.legs.get(leg))
-            case _:
-                on = self.legs.get(getattr(command, "leg", ""))
-                if on is None:
-                    self._fail(command, Failure.NOT_FOUND)
-                elif not on.in_app:
-                    self._fail(command, Failure.CONFLICT)
-                else:
-                    self._on_leg(command, on)
-
-    def _on_leg(self, command: do.Command, leg: Leg) -> None:
-        match command:
-            case do.AnswerLeg():
-                leg.up = True
-            case do.StartMusic():
-                leg.music = True
-            case do.StopMusic():
-                leg.music = False
-            case do.PlayPrompts():
-                self.playing[command.playback] = leg.id
-            case do.TagLeg():
-                leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
-            case do.SendOutside():
-                leg.in_app, leg.application = False, "Dial"
-                self._tell(seen.LegLeft(self.now, leg.id))
-
-    def _ring_agent(self, command: do.RingAgent) -> None:
-        if command.leg in self.legs:
-            self._fail(command, Failure.CONFLICT)
-            return
-        self.legs[command.leg] = Leg(
-            command.leg,
-            f"PJSIP/{command.phone}-{command.leg}",
-            phone=command.phone,
-            ani=command.ani,
-            dnis=command.dnis,
-            arrived_at=command.arrived_at,
-            in_app=False,
-            application="AppDial2",
-            contact=command.contact,
-            agent=command.agent,
-            queue=command.queue,
-            language=command.language,
-        )
-
-    def _take_back(self, command: do.Command, leg: Leg | None) -> None:
-        if leg is None or leg.application != "Queue":
-            self._fail(command, Failure.NOT_FOUND)
-            return
-        leg.in_app, leg.application = True, "Stasis"
-        self._tell(seen.CallArrived(self.now, leg.id, leg.ani, leg.dnis, leg.arrived_at, answered=leg.up))
 
 
 _FROM_ASTERISK = (
