@@ -9,7 +9,7 @@
 {floor:NAME}:timers    zset: timer id, scored by its deadline (seconds since the epoch)
 {floor:NAME}:meta      hash: inbox (position taken), people_version, and what the engine adds
 {floor:NAME}:inbox     stream: requests to the floor (body, patience in seconds), trimmed when taken
-{floor:NAME}:records   stream: records (id "EPOCH-SEQUENCE", body), trimmed when PostgreSQL has them
+{floor:NAME}:records   stream: "EPOCH-SEQUENCE" -> body, a turn's records an entry; trimmed when drained
 {floor:NAME}:drained   hash: epoch -> highest sequence up to which PostgreSQL lacks nothing
 {floor:NAME}:reply:ID  list of one reply, TTL REPLY_SECONDS
 """

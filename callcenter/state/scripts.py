@@ -71,13 +71,14 @@ return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]), redis.ca
 # that Lua's stack holds.
 _PUT = """
 local at = 0
-local function put(command, key)
+local function put(command, key, id)
   local n = tonumber(ARGV[at])
   local last = at + n
   at = at + 1
   while at <= last do
     local till = math.min(at + 3999, last)
-    redis.call(command, key, unpack(ARGV, at, till))
+    if id then redis.call(command, key, id, unpack(ARGV, at, till))
+    else redis.call(command, key, unpack(ARGV, at, till)) end
     at = till + 1
   end
 end
@@ -86,7 +87,8 @@ end
 # KEYS: lease, owner, contacts, agents, queues, phones, timers, meta, records, inbox, then a list per reply
 # ARGV: "EPOCH-TOKEN", turn, lease milliseconds, reply milliseconds, inbox position ("" for unchanged);
 #   then a count and so many arguments of each: HSET and HDEL for contacts, agents, queues, phones; ZADD and
-#   ZREM for timers; HSET for meta; then the count of records, and id, body of each; then the replies' bodies.
+#   ZREM for timers; HSET for meta; then the count and id, body of each record
+#   (one entry of the stream); then the replies' bodies.
 # Answers OK, LOST, EMPTY, or STALE: a turn that was sent before one that is already done (it came late).
 COMMIT = (
     _FENCE
@@ -104,12 +106,7 @@ end
 put('ZADD', KEYS[7])
 put('ZREM', KEYS[7])
 put('HSET', KEYS[8])
-local records = tonumber(ARGV[at])
-at = at + 1
-for _ = 1, records do
-  redis.call('XADD', KEYS[9], '*', 'id', ARGV[at], 'body', ARGV[at + 1])
-  at = at + 2
-end
+put('XADD', KEYS[9], '*')
 if ARGV[5] ~= '' then
   redis.call('HSET', KEYS[8], 'inbox', ARGV[5])
   redis.call('XTRIM', KEYS[10], 'MINID', ARGV[5])
@@ -163,6 +160,6 @@ return 'OK'
 # KEYS: records  ARGV: id, body of each. Not fenced: a record is true whoever brings it, and PostgreSQL
 # takes each id once.
 READD = """
-for at = 1, #ARGV, 2 do redis.call('XADD', KEYS[1], '*', 'id', ARGV[at], 'body', ARGV[at + 1]) end
+for at = 1, #ARGV, 2 do redis.call('XADD', KEYS[1], '*', ARGV[at], ARGV[at + 1]) end
 return 'OK'
 """

@@ -184,7 +184,7 @@ class FloorStore:
         _put_changes(arguments, turn.phones)
         _put_timers(arguments, turn.timers)
         _put_pairs(arguments, turn.meta)
-        arguments.append(len(turn.records))
+        arguments.append(2 * len(turn.records))
         for pair in turn.records:
             arguments += pair
         keys = self._commit_keys

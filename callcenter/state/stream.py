@@ -48,7 +48,13 @@ class RecordStream:
             answer: Any = await self._redis.xread({self._keys.records: "0-0"}, count=at_most, block=block)
         except (RedisError, OSError) as error:
             raise StateAway(f"Redis is away: {error}") from error
-        return [_streamed(position, fields) for position, fields in answer[0][1]] if answer else []
+        if not answer:
+            return []
+        return [
+            _record(position.decode(), name, body)
+            for position, fields in answer[0][1]
+            for name, body in fields.items()
+        ]
 
     async def forget(self, position: str) -> None:
         """Cut the stream off up to and including `position`: PostgreSQL has it. Raises StateAway."""
@@ -73,10 +79,8 @@ class RecordStream:
         await self._redis.aclose()
 
 
-def _streamed(position: bytes, fields: dict[bytes, bytes]) -> Streamed:
-    body = fields.get(b"body", b"")
-    where = position.decode()
-    epoch, _, sequence = fields.get(b"id", b"").decode(errors="replace").partition("-")
+def _record(where: str, name: bytes, body: bytes) -> Streamed:
+    epoch, _, sequence = name.decode(errors="replace").partition("-")
     if not (epoch.isdecimal() and sequence.isdecimal()):
         # not ours, yet not to be lost: it keeps its place in the stream as its name
         milliseconds, _, number = where.partition("-")

@@ -160,7 +160,8 @@ class Ari:
     async def wait_connected(self, seconds: float | None = None) -> None:
         """Wait for the connection. Raises TimeoutError, which says why it failed so far."""
         try:
-            await asyncio.wait_for(self._connected.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._connected.wait()
         except TimeoutError:
             raise TimeoutError(f"no connection to Asterisk at {self._origin}: {self.last_error}") from None
 
@@ -199,9 +200,29 @@ class Ari:
     def request(self, request: AriRequest) -> Answer:
         """Send one request; the future gives the answer's JSON (None where there is none) or an AriError."""
         answer: Answer = asyncio.get_running_loop().create_future()
-        if not self.connected:
-            answer.set_exception(NotConnected(request, "not connected to Asterisk", sent=False))
-            return answer
+
+        def done(body: str, error: AriError | None) -> None:
+            if answer.done():
+                return  # cancelled
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(_decode(body) if body else None)
+
+        self._post(request, done)
+        return answer
+
+    def tell(self, request: AriRequest, failed: Callable[[AriError], None]) -> None:
+        """Send one request whose answer does not matter unless it is an error: `failed` gets that.
+
+        A third cheaper than `request`. `failed` may be called before this returns.
+        """
+        self._post(request, lambda _, error: None if error is None else failed(error))
+
+    def _post(self, request: AriRequest, done: Callable[[str, AriError | None], None]) -> None:
+        if self._socket is None:
+            done("", NotConnected(request, "not connected to Asterisk", sent=False))
+            return
         self._number += 1
         number = str(self._number)
         line = _encode(
@@ -211,12 +232,11 @@ class Ari:
         )
         if len(line) > LARGEST_REQUEST:
             text = f"{len(line)} bytes, and Asterisk takes {LARGEST_REQUEST} at most"
-            answer.set_exception(Refused(request, text))
-            return answer
-        self._waiting[number] = _Waiting(request, answer, time.monotonic() + self._seconds)
+            done("", Refused(request, text))
+            return
+        self._waiting[number] = _Waiting(request, done, time.monotonic() + self._seconds)
         self._outbox.append(line)
         self._to_send.set()
-        return answer
 
     async def get_by_http(self, path: str) -> Any:
         """A GET by plain HTTP: for long lists, which would hold up the requests on the socket."""
@@ -292,9 +312,7 @@ class Ari:
                 task.cancel()
             waiting, self._waiting = self._waiting, {}
             for entry in waiting.values():
-                _fail(
-                    entry.answer, NotConnected(entry.request, "the connection to Asterisk broke", sent=True)
-                )
+                entry.done("", NotConnected(entry.request, "the connection to Asterisk broke", sent=True))
             if self._on_lost and not self._closing:
                 self._on_lost(self.last_error)
 
@@ -311,13 +329,13 @@ class Ari:
 
     def _answer(self, response: Json) -> None:
         entry = self._waiting.pop(response["request_id"], None)
-        if entry is None or entry.answer.done():
-            return  # too late, or cancelled
+        if entry is None:
+            return  # too late
         status, body = response["status_code"], response.get("message_body", "")
         if status >= 400:
-            entry.answer.set_exception(_error(entry.request, status, response.get("reason_phrase", ""), body))
+            entry.done("", _error(entry.request, status, response.get("reason_phrase", ""), body))
         else:
-            entry.answer.set_result(_decode(body) if body else None)
+            entry.done(body, None)
 
     async def _write(self, socket: ClientConnection) -> None:
         """Send what has gathered since the last turn of the loop in one write: system calls cost the most."""
@@ -342,7 +360,7 @@ class Ari:
                 late.append(number)
             for number in late:
                 entry = self._waiting.pop(number)
-                _fail(entry.answer, RequestTimedOut(entry.request, f"no answer within {self._seconds:g} s"))
+                entry.done("", RequestTimedOut(entry.request, f"no answer within {self._seconds:g} s"))
 
 
 class _Connection(ClientConnection):
@@ -381,7 +399,7 @@ class _Connection(ClientConnection):
 
 class _Waiting(msgspec.Struct):
     request: AriRequest
-    answer: Answer
+    done: Callable[[str, AriError | None], None]  # the answer's body, or why there is none
     deadline: float  # of time.monotonic()
 
 
@@ -421,11 +439,6 @@ def _error(request: AriRequest, status: int, reason: str, body: str) -> AriError
 
 def _report(text: str, error: Exception) -> None:
     asyncio.get_running_loop().call_exception_handler({"message": text, "exception": error})
-
-
-def _fail(answer: Answer, error: AriError) -> None:
-    if not answer.done():
-        answer.set_exception(error)
 
 
 def _forget(answer: Answer) -> None:

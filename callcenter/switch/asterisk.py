@@ -58,6 +58,7 @@ from callcenter.switch.ari import (
     RequestTimedOut,
 )
 from callcenter.switch.fallback import FallbackQueues
+from callcenter.switch.operations import AriRequest
 from callcenter.switch.survey import other_calls, survey
 from callcenter.switch.translate import (
     AppReplaced,
@@ -197,16 +198,14 @@ class AsteriskSwitch:
             self._ends.originated.add(command.leg)
         elif isinstance(command, SendOutside):
             self._leaving.add(command.leg)
-        answers = [self.ari.request(request) for request in requests]
-        if len(answers) == 1:
-            answers[0].add_done_callback(partial(self._answered, command))
-        else:
-            self._spawn(self._answered_all(command, answers))
-
-    def _answered(self, command: Command, answer: Answer) -> None:
-        error = None if answer.cancelled() else answer.exception()
-        if not isinstance(error, AriError) or isinstance(command, _HARMLESS):
+        if isinstance(command, ConnectLegs):
+            self._connect_legs(command, requests)
             return
+        failed = _ignore if isinstance(command, _HARMLESS) else partial(self._refused, command)
+        for request in requests:
+            self.ari.tell(request, failed)
+
+    def _refused(self, command: Command, error: AriError) -> None:
         if isinstance(error, NotFound) and isinstance(command, _GONE_IS_FINE):
             return
         if isinstance(error, Conflict) and isinstance(command, DestroyBridge):
@@ -236,20 +235,22 @@ class AsteriskSwitch:
         else:
             self._failed(command, Failure.CONFLICT, "the leg exists already")
 
-    async def _answered_all(self, command: Command, answers: list[Answer]) -> None:
-        """One CommandFailed at most for a command of several requests: the first that matters."""
-        errors = await asyncio.gather(*answers, return_exceptions=True)
-        for index, error in enumerate(errors):
-            if not isinstance(error, AriError):
-                continue
-            if isinstance(command, ConnectLegs):
-                if index == 0 and isinstance(error, Conflict):
-                    continue  # the bridge was made before a crash; adding its legs again is harmless
-                if isinstance(error, Refused) and error.status == 400:
-                    self._failed(command, Failure.NOT_FOUND, error.text)  # "Channel not found" is a 400 here
-                    return
-            self._failed(command, _failure(error), error.text)
-            return
+    def _connect_legs(self, command: ConnectLegs, requests: Sequence[AriRequest]) -> None:
+        """Bridge, caller, agent: one CommandFailed at most, for the first error that matters."""
+        told = False
+
+        def failed(error: AriError, making_the_bridge: bool = False) -> None:
+            nonlocal told
+            if told or (making_the_bridge and isinstance(error, Conflict)):
+                return  # the bridge was made before a crash; adding its legs again is harmless
+            told = True
+            gone = isinstance(error, Refused) and error.status == 400  # "Channel not found" is a 400 here
+            self._failed(command, Failure.NOT_FOUND if gone else _failure(error), error.text)
+
+        making, *adding = requests
+        self.ari.tell(making, partial(failed, making_the_bridge=True))
+        for request in adding:
+            self.ari.tell(request, failed)
 
     def _took(self, command: TakeFromFallback, answer: Future[Mapping[str, str]]) -> None:
         """In AMI's thread."""
@@ -392,6 +393,10 @@ def _lines(settings: SwitchSettings) -> Lines:
     return Lines(
         settings.endpoints, settings.app, settings.node, settings.outside_context, settings.transfer_context
     )
+
+
+def _ignore(_error: AriError) -> None:
+    """Its failure changes nothing for the floor."""
 
 
 def _failure(error: AriError) -> Failure:

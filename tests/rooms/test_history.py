@@ -61,7 +61,7 @@ class Feeder:
 def put(client: redis.Redis, records: list[tuple[str, bytes]]) -> None:
     pipe = client.pipeline(transaction=True)
     for name, body in records:
-        pipe.xadd("{floor:main}:records", {"id": name, "body": body})
+        pipe.xadd("{floor:main}:records", {name: body})
     pipe.execute()
 
 

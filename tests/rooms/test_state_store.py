@@ -64,7 +64,7 @@ async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float =
 
 def stream(url: str, floor: str = "main") -> list[bytes]:
     with redis.Redis.from_url(url) as client:
-        return [entry[b"id"] for _, entry in client.xrange(f"{{floor:{floor}}}:records")]
+        return [name for _, entry in client.xrange(f"{{floor:{floor}}}:records") for name in entry]
 
 
 # The lease.
@@ -584,6 +584,6 @@ def test_what_is_spooled_reads_back_the_same(redis_url: str, tmp_path: Path) -> 
         async with store(redis_url) as owner:
             await spool.give_back(owner)
         with redis.Redis.from_url(redis_url) as client:
-            assert client.xrange("{floor:main}:records")[0][1][b"body"] == body
+            assert client.xrange("{floor:main}:records")[0][1] == {b"7-1": body}
 
     asyncio.run(run())
