@@ -58,6 +58,7 @@ class Contact:
     bridge: str = ""
     connected_at: float = 0.0
     offers: int = 0
+    tagged: bool = False  # the caller's leg knows his queue
     music: bool = False  # hears music
     playback: str = ""  # the playback that the next step waits for
     playbacks: int = 0  # to number them

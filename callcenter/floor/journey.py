@@ -66,15 +66,13 @@ def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
         turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
     elif not accepted and queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
         turn_away(scene, contact, event.at, Outcome.FULL, queue.plan.full_prompts)
+    elif queue.plan.greeting and not accepted:
+        answer(scene, contact)
+        play(scene, contact, queue.plan.greeting)
+        contact.state = ContactState.GREETING
+        step(scene, contact, event.at, "greeting")
     else:
-        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
-        if queue.plan.greeting and not accepted:
-            answer(scene, contact)
-            play(scene, contact, queue.plan.greeting)
-            contact.state = ContactState.GREETING
-            step(scene, contact, event.at, "greeting")
-        else:
-            join_queue(scene, contact, event.at)
+        join_queue(scene, contact, event.at)
 
 
 def happen(scene: Scene, contact: Contact, at: float, cue: Cue, note: str = "") -> None:
@@ -116,8 +114,15 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
 
 
 def entertain(scene: Scene, contact: Contact, at: float) -> None:
-    """A caller who has to wait hears music, or goes on ringing for as long as the queue allows."""
+    """A caller who has to wait hears music, or goes on ringing for as long as the queue allows.
+
+    His leg is told his queue, for a floor that must be rebuilt without Redis. One who is offered at once does
+    without: the agent's leg tells it, and the request would cost as much as a bridge.
+    """
     plan = scene.queues[contact.queue].plan
+    if contact.state is ContactState.WAITING and not contact.tagged:
+        contact.tagged = True
+        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
     if contact.music:
         return
     offered = contact.state is ContactState.OFFERED and not contact.answered

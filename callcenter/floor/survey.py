@@ -185,8 +185,9 @@ def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg
         journey.arrive(scene, arrived, accepted=bool(leg.queue))
         return
     service = scene.service_for(leg.dnis)
-    queue = leg.queue if leg.queue in scene.queues else (service.queue if service else "")
-    if queue not in scene.queues:
+    told = (leg.queue, partner.queue, service.queue if service else "")
+    queue = next((name for name in told if name in scene.queues), "")
+    if not queue:
         return
     contact = Contact(
         id=leg.leg,
