@@ -93,6 +93,7 @@ class PublicAsterisk:
     deaf_seconds: int = 0
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     _process: subprocess.Popen[bytes] | None = None
+    _phones_port: int = 0  # a telephone does not call from the exchange's port
 
     def start(self, deadline_seconds: float = 20.0) -> None:
         """Write the files, start, and wait until it answers. Raises NetworkFault."""
@@ -102,6 +103,7 @@ class PublicAsterisk:
             (self.place.http_port, socket.SOCK_STREAM),
         ):
             _must_be_free(self.place.host, port, kind)
+        self._phones_port = _free_port(self.place.host)
         self._write(install.modules, install.data)
         log = (self.folder / "output.log").open("ab")
         command = [*install.argv, "-f", "-C", str(self.folder / "etc/asterisk.conf")]
@@ -215,14 +217,15 @@ hideconnect = yes
         parts = [
             "[global]\ntype = global\nuser_agent = public-network\nendpoint_identifier_order = ip\n",
             f"[udp]\ntype = transport\nprotocol = udp\nbind = {place.host}:{place.sip_port}\n",
-            f"[centre]\n{endpoint}aors = centre\n",
+            f"[phones]\ntype = transport\nprotocol = udp\nbind = {place.host}:{self._phones_port}\n",
+            f"[centre]\n{endpoint}aors = centre\ntransport = udp\n",
             f"[centre]\ntype = aor\ncontact = {centre}\n",
             f"[centre]\ntype = identify\nendpoint = centre\nmatch = {place.host}\n",
         ]
         for phone in self.phones:
             name = phone.name
             secret = f"outbound_auth = {name}\n" if phone.password else ""
-            parts.append(f"[{name}]\n{endpoint}from_user = {name}\n{secret}")
+            parts.append(f"[{name}]\n{endpoint}from_user = {name}\ntransport = phones\n{secret}")
             if phone.password:
                 parts.append(
                     f"[{name}]\ntype = auth\nauth_type = userpass\nusername = {name}\n"
@@ -230,7 +233,7 @@ hideconnect = yes
                 )
             if phone.registers:
                 parts.append(
-                    f"[{name}]\ntype = registration\nserver_uri = {centre}\n"
+                    f"[{name}]\ntype = registration\ntransport = phones\nserver_uri = {centre}\n"
                     f"client_uri = sip:{name}@{place.host}:{place.centre_sip_port}\ncontact_user = {name}\n"
                     f"{secret}expiration = 300\nretry_interval = 2\nforbidden_retry_interval = 5\n"
                     "fatal_retry_interval = 5\nmax_random_initial_delay = 0\nmax_retries = 10000\n"
@@ -248,6 +251,12 @@ def write_tone(path: Path, hz: int, seconds: int = 1, rate: int = 8000) -> None:
         audio.setsampwidth(2)
         audio.setframerate(rate)
         audio.writeframes(samples.tobytes())
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def _must_be_free(host: str, port: int, kind: socket.SocketKind) -> None:

@@ -6,7 +6,7 @@ Works on a site of which parts may be unreadable (None), so that all faults are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -180,19 +180,28 @@ def _trunk_addresses(site: Site) -> Iterator[Fault]:
     seen: list[tuple[str, Trunk]] = []
     for index, trunk in _present(site.trunks):
         for text in trunk.match or (trunk.host,):
-            network = ip_network(text, strict=False)
+            network, port = _network_and_port(text)
             for other_text, other in seen:
-                other_network = ip_network(other_text, strict=False)
+                other_network, other_port = _network_and_port(other_text)
                 if (
                     other is not trunk
                     and network.version == other_network.version
                     and network.overlaps(other_network)
+                    and (not port or not other_port or port == other_port)
                 ):
                     yield (
                         ("trunks", index, "match"),
                         f"{text} overlaps {other_text} of trunk {other.name}: a call could be from either",
                     )
             seen.append((text, trunk))
+
+
+def _network_and_port(source: str) -> tuple[IPv4Network | IPv6Network, str]:
+    """`"192.0.2.1:5062"` in its parts; no port: ""."""
+    address, colon, port = source.rpartition(":")
+    if not colon or ":" in address:
+        return ip_network(source, strict=False), ""
+    return ip_network(address), port
 
 
 def _ports(site: Site) -> Iterator[Fault]:

@@ -51,6 +51,19 @@ def _address(value: str) -> str:
     return value
 
 
+def _source(value: str) -> str:
+    address, colon, port = value.rpartition(":")
+    if not colon or ":" in address:  # no port, or IPv6
+        return _address(value)
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise ValueError(f'expected an IPv4 address and a port, not "{value}"') from None
+    if not (port.isdigit() and 1 <= int(port) <= 65535):
+        raise ValueError(f'expected a port from 1 to 65535 after "{address}:", not "{port}"')
+    return value
+
+
 def _zone(value: str) -> str:
     if value not in available_timezones():
         best = process.extractOne(value, sorted(available_timezones()), score_cutoff=60)
@@ -105,6 +118,7 @@ Prompt = Annotated[
 ]
 Host = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", "a host name or an IPv4 address")]
 Address = Annotated[str, AfterValidator(_address)]
+Source = Annotated[str, AfterValidator(_source)]  # an Address, or IPv4:PORT
 Country = Annotated[str, AfterValidator(_country)]
 Day = Annotated[str, AfterValidator(_day)]
 DayNames = Annotated[str, _parsed(opening.weekdays)]
@@ -152,13 +166,16 @@ class Trunk(Section):
     """`[[trunks]]`: lines to the public network, in the order in which outgoing calls try them.
 
     With `username` we answer the provider's challenge; its password stands in the secrets file.
+    What comes from one of its addresses is the trunk's, whoever it says it is: a caller may have the number
+    of a phone. A device that is a trunk and phones too needs a port for the trunk:
+    `match = ["192.0.2.1:5062"]`.
     """
 
     name: Name
     kind: Literal["sip"] = "sip"
     host: Host
     port: Port = 5060
-    match: tuple[Address, ...] = ()  # where its calls come from; () for `host`, which must be an address then
+    match: tuple[Source, ...] = ()  # where its calls come from; () for `host`, which must be an address then
     codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("alaw", "ulaw")
     caller_id: OutsideNumber | Literal[""] = ""
     username: Annotated[str, _matching(r"[A-Za-z0-9._+-]{0,64}", "letters, digits and . _ + -")] = ""

@@ -19,7 +19,7 @@ from callcenter.paths import shipped
 from callcenter.site.credentials import Secrets
 from callcenter.site.errors import SiteError, SiteErrors
 from callcenter.site.layout import Layout, Ports
-from callcenter.site.model import Site
+from callcenter.site.model import Site, Trunk
 from callcenter.site.numbers import expand
 
 SITE_FILE = "callcenter.toml"  # goes along into each configuration: what is in force, plan included
@@ -135,6 +135,7 @@ def _values(site: Site, secrets: Secrets, sources: Sources) -> dict[str, object]
         "site": site,
         "secrets": secrets,
         "trunks": site.trunks,
+        "sources": {trunk.name: _sources(trunk, site, phones) for trunk in site.trunks},
         "queues": site.queues,
         "phones": phones,
         "fallback_phones": fallback or [phone.name for phone in phones],
@@ -172,6 +173,15 @@ def _phones(site: Site, secrets: Secrets) -> list[Phone]:
         for phones in site.phones
         for name in phones.names
     ]
+
+
+def _sources(trunk: Trunk, site: Site, phones: list[Phone]) -> tuple[str, ...]:
+    """Where the trunk's calls come from: with its port where phones share the address, as on one machine."""
+    if trunk.match:
+        return trunk.match
+    host = ip_address(trunk.host)
+    shared = host.is_loopback or trunk.host in {site.asterisk.address, *(phone.address for phone in phones)}
+    return (f"{host}:{trunk.port}" if shared and host.version == 4 else str(host),)
 
 
 def _contact_address(contact: str) -> str:

@@ -45,6 +45,27 @@ def test_a_call_is_greeted_queued_answered_and_remembered(centre: Centre) -> Non
     centre.play(script)
 
 
+def test_a_caller_with_the_number_of_a_phone_is_a_caller(centre: Centre) -> None:
+    """A trunk's call is the trunk's, whoever it says it is: it is not challenged, nor taken for the phone."""
+
+    async def script(world: World) -> None:
+        phone = world.network.phone("1001")
+        phone.policy = Answer(0.0)
+        await world.log_in("2001", "1001")
+        call = await world.network.call("4001", ani="1002")
+        far = await phone.rings()
+        assert far.ani == "1002"
+        await call.answered()
+        await call.hang_up()
+        await far.ended()
+        assert (await world.record("1002"))["outcome"] == "answered"
+        await world.network.call("*11", ani="1002")  # codes are for phones
+        await world.sees(lambda: not world.contacts(), "no contact is left")
+        assert await world.network.quiet() == []
+
+    centre.play(script)
+
+
 def test_callers_are_served_in_the_order_of_arrival(centre: Centre) -> None:
     async def script(world: World) -> None:
         phone = world.network.phone("1001")

@@ -326,12 +326,28 @@ def test_every_module_by_name_and_no_more_than_needed(secrets_of: Callable[[Site
     site = parse(SAMPLE, HERE)
     files = rendered(site, secrets_of(site))
     assert "autoload = no" in files["modules.conf"]
-    assert "endpoint_identifier_order = auth_username,username,ip" in files["pjsip.conf"]
+    assert "endpoint_identifier_order = ip,auth_username,username" in files["pjsip.conf"]
     assert "taskprocessor_overload_trigger = pjsip_only" in files["pjsip.conf"]
     assert "bindaddr = 127.0.0.1" in files["http.conf"]
     assert "bindaddr = 127.0.0.1" in files["manager.conf"]
     assert "[anonymous]" not in files["pjsip.conf"]
     assert "direct_media = no" in files["pjsip.conf"]
+
+
+def test_a_trunk_is_known_by_its_port_where_phones_share_its_address(
+    secrets_of: Callable[[Site], Secrets],
+) -> None:
+    def identify(text: str) -> str:
+        site = parse(text, HERE)
+        return rendered(site, secrets_of(site))["pjsip.conf"].partition("type = identify")[2][:80]
+
+    assert "match = 192.0.2.1\n" in identify(SMALL)
+    assert "match = 127.0.0.1:5060\n" in identify(SMALL.replace("192.0.2.1", "127.0.0.1"))
+    gateway = SMALL + '\n[[phones]]\nrange = "1201-1202"\ncontact = "sip:{number}@192.0.2.1:5070"\n'
+    assert "match = 192.0.2.1:5060\n" in identify(gateway)
+    own = SMALL.replace('host = "192.0.2.1"', 'host = "sip.example"\nmatch = ["192.0.2.8:5062", "192.0.2.9"]')
+    assert "match = 192.0.2.8:5062,192.0.2.9\n" in identify(own)
+    assert errors_of(own.replace("192.0.2.8:5062", "192.0.2.8:99999"))
 
 
 def test_a_phone_with_a_fixed_contact_is_heard_from_there_alone(
