@@ -20,7 +20,7 @@ from callcenter.history import DatabaseAway, Drain, migrate
 from callcenter.logs import start_logging
 from callcenter.paths import RunDirectory
 from callcenter.people.jobs import Publisher
-from callcenter.site import load
+from callcenter.site import site_in_force
 from callcenter.state import FloorClient, RecordStream
 
 NAME = "backoffice"
@@ -55,7 +55,7 @@ async def _migrated(database: str) -> None:
 
 
 async def _main(site_path: Path, run: RunDirectory) -> None:
-    site = load(site_path)
+    site = site_in_force(site_path, run)
     beating = asyncio.create_task(Heartbeat(run, NAME).beat())
     working = asyncio.create_task(keep(redis_url(site, run), database_url(site, run), site.floor.name))
     loop = asyncio.get_running_loop()

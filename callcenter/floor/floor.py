@@ -52,7 +52,6 @@ class Floor:
         """Take over a snapshot. Nothing is offered until a SwitchSurveyed has come."""
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
-        self.scene.people_version = int(meta.get("people_version") or 0)
 
     def receive(self, event: Event) -> Outcome:
         """Act on one event.
@@ -194,7 +193,6 @@ def _pin_checked(scene: Scene, event: events.PinChecked) -> None:
 
 def _people(scene: Scene, event: events.PeoplePublished) -> None:
     agents.publish(scene, event.at, event.agents)
-    scene.people_version = event.version
     scene.outcome.meta["people_version"] = str(event.version)
 
 

@@ -42,7 +42,6 @@ class Scene:
         self.timers: set[str] = set()
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
-        self.people_version = 0
         self.connected = True  # to Asterisk; nothing is offered while it is not
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order

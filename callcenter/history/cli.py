@@ -9,7 +9,7 @@ from callcenter.endpoints import database_url
 from callcenter.history.check import check
 from callcenter.history.database import connect
 from callcenter.history.migrate import migrate as bring_up_to_date
-from callcenter.site import load
+from callcenter.site import site_in_force
 
 
 @click.group(epilog="Example: callcenter history check")
@@ -21,7 +21,7 @@ def history() -> None:
 @click.pass_obj
 def migrate(context: Context) -> None:
     """Create or update the tables; a second run changes nothing."""
-    done = bring_up_to_date(database_url(load(context.site_path), context.run))
+    done = bring_up_to_date(database_url(site_in_force(context.site_path, context.run), context.run))
     if context.json:
         context.print_json({"applied": done})
     for name in done:
@@ -34,7 +34,7 @@ def migrate(context: Context) -> None:
 @click.pass_obj
 def check_command(context: Context) -> None:
     """Show gaps in the records, contacts closed twice and records nobody could read; exit 1 if there are."""
-    with connect(database_url(load(context.site_path), context.run)) as connection:
+    with connect(database_url(site_in_force(context.site_path, context.run), context.run)) as connection:
         verdict = check(connection)
     if context.json:
         context.print_json(verdict)

@@ -1,9 +1,9 @@
-"""One connection to PostgreSQL, for a command or a job. Calls never wait for this database."""
+"""Connections to PostgreSQL, for a command or a job. Calls never wait for this database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -41,6 +41,30 @@ def connect(url: str, name: str = "callcenter") -> Iterator[Connection]:
         raise DatabaseAway(
             f"PostgreSQL does not answer ({_first_line(error)}): is the centre up? (`callcenter status`)"
         ) from None
+
+
+class StandingConnection:
+    """The connection of a job that runs for ever: made when needed, made anew after it broke. Autocommit."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._connection: psycopg.AsyncConnection | None = None
+
+    async def get(self) -> psycopg.AsyncConnection:
+        """Raises psycopg.Error while PostgreSQL is away."""
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._url, application_name=self._name, autocommit=True, **KEEPALIVES
+            )
+        return self._connection
+
+    async def drop(self) -> None:
+        """Let go of it, broken or not."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                await connection.close()
 
 
 def rows(connection: Connection, query: LiteralString, **values: Any) -> list[dict[str, Any]]:

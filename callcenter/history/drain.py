@@ -11,7 +11,6 @@ The stream is given to it (`callcenter.state.RecordStream`): this room does not 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from psycopg.types.multirange import Int8Multirange
 from psycopg.types.range import Int8Range
 
 from callcenter.floor.records import Record
-from callcenter.history.database import KEEPALIVES
+from callcenter.history.database import StandingConnection
 from callcenter.history.rows import INSERT, INSERT_OTHER, row
 
 BATCH = 500
@@ -67,8 +66,7 @@ class Drain:
 
     def __init__(self, source: Source, url: str) -> None:
         self._source = source
-        self._url = url
-        self._connection: psycopg.AsyncConnection | None = None
+        self._database = StandingConnection(url, "callcenter-drain")
         self._told_at = float("-inf")
         self._away = ""  # what is away at present, for one log line instead of many
 
@@ -79,12 +77,12 @@ class Drain:
                 if not await self.step():
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
-            await self._disconnect()
+            await self._database.drop()
 
     async def step(self) -> bool:
         """One batch, or a second's wait for one. False when something is away: try again later."""
         try:
-            connection = await self._connect()
+            connection = await self._database.get()
             await self._tell_all(connection)
             batch = await self._source.read(BATCH, 1000)
             if batch:
@@ -92,7 +90,7 @@ class Drain:
                 await self._source.forget(batch[-1].position)
                 await self._source.tell_drained(drained)
         except psycopg.Error as error:
-            await self._disconnect()
+            await self._database.drop()
             self._note_away("PostgreSQL", error)
             return False
         except OSError as error:
@@ -158,19 +156,6 @@ class Drain:
             complete = {epoch: upto for epoch, upto in await answer.fetchall() if upto}
         await self._source.tell_drained(complete)
         self._told_at = time.monotonic()
-
-    async def _connect(self) -> psycopg.AsyncConnection:
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._url, application_name="callcenter-drain", autocommit=True, **KEEPALIVES
-            )
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                await connection.close()
 
     def _note_away(self, what: str, error: Exception) -> None:
         if self._away != what:

@@ -28,7 +28,7 @@ from callcenter.people.jobs import publish
 from callcenter.people.model import Allowed, Person, PersonRefused, accept
 from callcenter.people.sheet import changes, read_sheet, write_refused
 from callcenter.pins import generate_pin, hash_pin, weakness
-from callcenter.site import Site, load
+from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
 
 _PIN = click.option("--pin", metavar="DIGITS", help="The PIN; - asks for it. Without it one is made up.")
@@ -50,7 +50,7 @@ def add(
     context: Context, number: str, name: str, queues: tuple[str, ...], language: str, pin: str | None
 ) -> None:
     """Add an agent; a PIN that is made up is shown once, here."""
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     person = accept(number, name, queues, language, _allowed(site))
     made_up, pin_hash = _new_pin(pin, person.number)
     _write(context, site, lambda connection: store.add(connection, replace(person, pin_hash=pin_hash)))
@@ -72,7 +72,7 @@ def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -
     Queues are separated by blanks. Refused rows are shown with line and reason and end the command with
     exit code 1; all others are taken.
     """
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     sheet = read_sheet(file, _allowed(site))
 
     def take(connection: Connection) -> Any:
@@ -115,7 +115,7 @@ def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -
 @click.pass_obj
 def list_(context: Context) -> None:
     """All agents and what they are doing now."""
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     live, live_fault = _live(context, site)
     try:
         with connect(database_url(site, context.run)) as connection:
@@ -136,7 +136,7 @@ def list_(context: Context) -> None:
 @click.pass_obj
 def show(context: Context, number: str) -> None:
     """One agent: who he is and what he is doing now."""
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     with connect(database_url(site, context.run)) as connection:
         person = store.find(connection, number)
     live, live_fault = _live(context, site)
@@ -170,7 +170,11 @@ def show(context: Context, number: str) -> None:
 @click.pass_obj
 def remove(context: Context, number: str) -> None:
     """Remove an agent; one who is talking leaves when he is free. What he did stays in the reports."""
-    _write(context, load(context.site_path), lambda connection: store.remove(connection, number))
+    _write(
+        context,
+        site_in_force(context.site_path, context.run),
+        lambda connection: store.remove(connection, number),
+    )
     context.say(f"agent {number} is removed")
 
 
@@ -181,7 +185,11 @@ def remove(context: Context, number: str) -> None:
 def set_pin(context: Context, number: str, pin: str | None) -> None:
     """Give an agent a new PIN; one that is made up is shown once, here."""
     made_up, pin_hash = _new_pin(pin, number)
-    _write(context, load(context.site_path), lambda connection: store.set_pin(connection, number, pin_hash))
+    _write(
+        context,
+        site_in_force(context.site_path, context.run),
+        lambda connection: store.set_pin(connection, number, pin_hash),
+    )
     context.say(f"agent {number} has a new PIN" + (f": {made_up}" if made_up else ""))
     if context.json:
         context.print_json({"number": number, "pin": made_up})
@@ -218,14 +226,14 @@ def ready(context: Context, number: str) -> None:
 @click.pass_obj
 def not_ready(context: Context, number: str, reason: str) -> None:
     """Make an agent not ready: no call comes."""
-    reasons = sorted(load(context.site_path).reasons.values())
+    reasons = sorted(site_in_force(context.site_path, context.run).reasons.values())
     if reason and reason not in reasons:
         context.fail(f"reason {reason!r} is not in the site file: expected one of {', '.join(reasons)}")
     _ask(context, AgentNotReadyRequested, agent=number, reason=reason)
 
 
 def _ask(context: Context, request: type[Request], **fields: Any) -> None:
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
         reply = floor.ask(request, **fields)
     if context.json:

@@ -7,7 +7,6 @@ published too. A floor whose Redis lost everything has no version, and is told.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ import structlog
 from psycopg.rows import dict_row
 
 from callcenter.floor.events import PeoplePublished
-from callcenter.history.database import KEEPALIVES, Connection, rows
+from callcenter.history.database import Connection, StandingConnection, rows
 from callcenter.people.model import Person
 from callcenter.people.store import PEOPLE, VERSION, definition, people, person_of
 from callcenter.state import FloorClient, StateAway
@@ -37,9 +36,8 @@ class Publisher:
     """`await Publisher(url, floor).run()` until cancelled; PostgreSQL or Redis away is waited out."""
 
     def __init__(self, url: str, floor: FloorClient) -> None:
-        self._url = url
         self._floor = floor
-        self._connection: psycopg.AsyncConnection | None = None
+        self._database = StandingConnection(url, "callcenter-people")
         self._posted = -1
         self._posted_at = 0.0
         self._away = False
@@ -50,11 +48,11 @@ class Publisher:
                 await self._try()
                 await asyncio.sleep(EVERY_SECONDS)
         finally:
-            await self._disconnect()
+            await self._database.drop()
 
     async def check(self) -> bool:
         """Compare, and post when they differ. Raises psycopg.Error, StateAway."""
-        connection = await self._connect()
+        connection = await self._database.get()
         version = await _one_version(connection)
         known = (await asyncio.to_thread(self._floor.meta)).get("people_version", "")
         if known == str(version):
@@ -75,25 +73,12 @@ class Publisher:
         try:
             await self.check()
         except (psycopg.Error, StateAway) as error:
-            await self._disconnect()
+            await self._database.drop()
             if not self._away:
                 log.warning("people cannot be published", error=str(error).strip())
             self._away = True
         else:
             self._away = False
-
-    async def _connect(self) -> psycopg.AsyncConnection:
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._url, application_name="callcenter-people", autocommit=True, **KEEPALIVES
-            )
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                await connection.close()
 
 
 async def _one_version(connection: psycopg.AsyncConnection) -> int:

@@ -21,7 +21,7 @@ from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
 from callcenter.reports.days import SiteDay, site_day
 from callcenter.reports.live import queues_now
-from callcenter.site import Site, load
+from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
 
 _DAY = click.option("--day", default="today", show_default=True, help="today, yesterday or YYYY-MM-DD.")
@@ -42,7 +42,7 @@ def calls() -> None:
 @click.pass_obj
 def list_calls(context: Context, day: str, queue: str, live: bool, limit: int) -> None:
     """The calls that arrived on a day, latest first."""
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     _check_queue(site, queue)
     if live:
         _list_live(context, site, queue)
@@ -75,7 +75,7 @@ def list_calls(context: Context, day: str, queue: str, live: bool, limit: int) -
 @click.pass_obj
 def show_call(context: Context, contact_id: str) -> None:
     """The time line of one call, from arrival to outcome."""
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     with connect(database_url(site, context.run)) as connection:
         line = store.steps(connection, site.floor.name, contact_id)
         closed = store.contact(connection, site.floor.name, contact_id)
@@ -113,7 +113,7 @@ def queues() -> None:
 @click.pass_obj
 def show_queues(context: Context) -> None:
     """Who waits, what agents do, and today's figures."""
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     contacts, agents = _floor_now(context, site)
     now = queues_now([queue.name for queue in site.queues], contacts, agents, time.time())
     try:
@@ -158,7 +158,7 @@ def report_queue(context: Context, day: str, queue: str) -> None:
 
     A call belongs to the day on which it arrived; it counts when it has ended.
     """
-    site = load(context.site_path)
+    site = site_in_force(context.site_path, context.run)
     _check_queue(site, queue)
     chosen = site_day(day, _zone(site))
     with connect(database_url(site, context.run)) as connection:

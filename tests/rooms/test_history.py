@@ -92,7 +92,7 @@ def drain_now(redis_url: str, database_url: str, floor: str = "main") -> None:
             while await stream.read(1, 1):
                 assert await drain.step()
         finally:
-            await drain._disconnect()
+            await drain._database.drop()
             await stream.close()
 
     asyncio.run(asyncio.wait_for(run(), 20))

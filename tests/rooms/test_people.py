@@ -23,6 +23,7 @@ from callcenter.people.jobs import Publisher
 from callcenter.people.model import Allowed, Person
 from callcenter.people.sheet import SheetRefused, read_sheet
 from callcenter.pins import verify
+from callcenter.site.render import SITE_FILE
 from callcenter.state import FloorClient, FloorStore, Owner, Turn, encode
 
 from ..servers import RedisServer, eventually
@@ -36,6 +37,18 @@ ALLOWED = Allowed({"sales", "repair"}, ("zh", "en"))
 def shell(tmp_path: Path, redis_url: str, database_url: str) -> Shell:
     migrate(database_url)
     return Shell.at(tmp_path, redis_url, database_url)
+
+
+def test_commands_go_by_the_site_in_force_in_the_middle_of_an_edit(shell: Shell) -> None:
+    site_file = shell.directory / "callcenter.toml"
+    in_force = shell.directory / ".run" / "asterisk" / "etc"
+    in_force.mkdir(parents=True)
+    (in_force / SITE_FILE).write_text(site_file.read_text())
+    site_file.write_text("half an edi")
+    added = shell("agents", "add", "1001", "Anna", "--queue", "sales")
+    assert added.code == 0, added.err
+    assert "1001" in shell("agents", "list").out
+    assert shell("report", "queue").code == 0
 
 
 class Engine:
@@ -233,7 +246,7 @@ def test_publishing(redis_url: str, database_url: str) -> None:
                 eventually, lambda: running.published[-1].agents, "the floor has the new agent"
             )
         finally:
-            await publisher._disconnect()
+            await publisher._database.drop()
 
     with engine(redis_url) as running, FloorClient(redis_url, "main") as floor:
         eventually(floor.engine, "the engine has the floor")
@@ -254,7 +267,7 @@ def test_a_version_that_nobody_takes_is_not_posted_every_second(redis_url: str, 
                 await floor.acquire(Owner.here())
                 return [without_engine, *[await publisher.check() for _ in range(3)]]
             finally:
-                await publisher._disconnect()
+                await publisher._database.drop()
                 await floor.close()
 
     assert asyncio.run(run()) == [False, True, False, False]
