@@ -96,7 +96,8 @@ class Configured:
 class Engine:
     """Runs the floor of `plan` from the moment it gets the lease until it loses it or is stopped.
 
-    `configure` reads the site anew for `site apply`; it may raise anything with a one-line text.
+    `configure` gives the site in force, the same object as long as that is the same; it may raise anything
+    with a one-line text.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Engine:
         if not await self._wait_for_lease(owner):
             return self._why
         saved = await self._load()
+        self._take_site()
         self._restore(saved)
         log.info("floor taken", epoch=self._epoch, contacts=len(saved.contacts), agents=len(saved.agents))
         for line in saved.unreadable:
@@ -470,6 +472,13 @@ class Engine:
             if (contact := saved.contacts.get(contact_id)) is not None:
                 contact.state = ContactState.ENDING
 
+    def _take_site(self) -> None:
+        """The site as it is in force now: it may have been applied since this engine began to stand by."""
+        configured = self._configure()
+        if configured.plan is not self.floor.scene.plan:
+            self.floor = Floor(configured.plan)
+            self._switch.set_endpoints(configured.endpoints)
+
     def _restore(self, saved: Saved) -> None:
         self._timers = dict(saved.timers)
         self._due = [(due_at, timer) for timer, due_at in saved.timers.items()]
@@ -502,12 +511,18 @@ async def _main(site_path: Path, run: RunDirectory, name: str) -> int:
     beating = asyncio.create_task(Heartbeat(run, name).beat())
     settings = _switch_settings(site, run)
 
+    read: dict[Path, Configured] = {}  # by the configuration in force: reading takes too long at a takeover
+
     def configure() -> Configured:
-        fresh = site_in_force(site_path, run)
-        return Configured(floor_plan(fresh), phone_endpoints(fresh))
+        in_force = (run.asterisk / "etc").readlink()
+        if in_force not in read:
+            fresh = site_in_force(site_path, run)
+            read.clear()
+            read[in_force] = Configured(floor_plan(fresh), phone_endpoints(fresh))
+        return read[in_force]
 
     engine = Engine(
-        floor_plan(site),
+        configure().plan,
         store,
         Spool(run.spool, site.floor.name),
         lambda on_event, on_replaced: AsteriskSwitch(settings, on_event, on_replaced),

@@ -66,7 +66,7 @@ async def running(
 
     use = floor_plan or plan()
     store = FloorStore(url, "test")
-    engine = Engine(use, store, Spool(spool, "test"), make, lambda: Configured(plan(7), {}))
+    engine = Engine(use, store, Spool(spool, "test"), make, lambda: Configured(use, {}))
     task = asyncio.create_task(engine.run(Owner.here()))
     try:
         yield Running(engine, made[0], task)
