@@ -30,6 +30,8 @@ from ..servers import RedisServer, eventually
 from .floors import agent
 from .shell import Shell
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 ALLOWED = Allowed({"sales", "repair"}, ("zh", "en"))
 
 

@@ -24,6 +24,8 @@ from .floors import NOON, closed, contact
 from .shell import Shell
 from .test_history import drain_now, put
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = "2026-11-18"  # of NOON, in Shanghai
 MIDNIGHT = datetime(2026, 11, 18, tzinfo=ZONE).timestamp()
