@@ -93,7 +93,7 @@ def _create_account(say: Say) -> pwd.struct_passwd:
     if useradd is None:
         raise AccountRefused(f"useradd is missing: create a system account called {ACCOUNT} yourself")
     words = ["--system", "--user-group", "--home-dir", str(_HOME), "--shell", "/usr/sbin/nologin", ACCOUNT]
-    made = subprocess.run([useradd, *words], capture_output=True, text=True)  # noqa: S603
+    made = subprocess.run([useradd, *words], capture_output=True, text=True)
     if made.returncode != 0:
         raise AccountRefused(f"useradd failed: {made.stderr.strip()}")
     return pwd.getpwnam(ACCOUNT)
@@ -106,7 +106,7 @@ def _setfacl(entry: str, path: Path, recursive: bool) -> None:
             f"setfacl is missing: run `apt-get install acl`, or make {path} readable for all"
         )
     words = [setfacl, *(["-R"] if recursive else []), "-m", entry, str(path)]
-    done = subprocess.run(words, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
         raise AccountRefused(f"{path} cannot be opened to the account: {done.stderr.strip()}")
 

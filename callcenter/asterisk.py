@@ -112,7 +112,7 @@ def _system_install(program: str) -> AsteriskInstall:
 def _version_of(argv: tuple[str, ...]) -> str:
     """What `asterisk -V` says; AsteriskMissing when it cannot run or is older than MINIMUM."""
     try:
-        answer = subprocess.run([*argv, "-V"], capture_output=True, text=True, timeout=20)  # noqa: S603 - found above
+        answer = subprocess.run([*argv, "-V"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AsteriskMissing(f"{argv[-1]} does not run: {error}") from None
     found = re.search(r"Asterisk (\S+)", answer.stdout)

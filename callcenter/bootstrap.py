@@ -30,8 +30,8 @@ _HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":  # run by its path: find the package, not its modules one by one
     sys.path[0] = str(_HERE.parent)
 
-from callcenter import accounts, debian, ports  # noqa: E402
-from callcenter.asterisk import MACHINE_CACHE, AsteriskMissing, find_asterisk  # noqa: E402
+from callcenter import accounts, debian, ports  # noqa: E402 - after sys.path
+from callcenter.asterisk import MACHINE_CACHE, AsteriskMissing, find_asterisk  # noqa: E402 - after sys.path
 
 _MINIMUM_PYTHON = (3, 11)
 # Program: Debian package. Looked for on PATH and where Debian hides PostgreSQL.
@@ -169,7 +169,7 @@ def _usable_python(account: pwd.struct_passwd | None = None) -> Path | None:
         if not python.exists() or (account is not None and not accounts.may_execute(account, python)):
             continue
         question = f"import sys, venv, ensurepip; sys.exit(sys.version_info < {_MINIMUM_PYTHON})"
-        if subprocess.run([python, "-I", "-c", question], capture_output=True).returncode == 0:  # noqa: S603
+        if subprocess.run([python, "-I", "-c", question], capture_output=True).returncode == 0:
             return python
     return None
 
@@ -222,7 +222,7 @@ def _execute(what: str, words: Sequence[str], environment: Mapping[str, str] | N
     """Run one step: says what it does, shows that it goes on, and its last lines when it fails."""
     began = time.monotonic()
     _say(what)
-    with subprocess.Popen(  # noqa: S603 - our own words, no shell
+    with subprocess.Popen(
         words,
         stdin=None if words[0] == "sudo" else subprocess.DEVNULL,
         stdout=subprocess.PIPE,

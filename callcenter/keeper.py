@@ -32,7 +32,7 @@ _STALLED_SECONDS = 1.0  # the keeper itself did not run for so long: the machine
 
 def main(directory: str) -> int:
     """Keep the process running; 0 after an ordered stop, 1 when it ended too soon after its start."""
-    with open(os.path.join(directory, "keep.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - pathlib costs 10 ms
+    with open(os.path.join(directory, "keep.json"), encoding="utf-8") as file:
         keep = json.load(file)
     stop_asked = _listen_for_stop()
     _replace_keeper(keep)
@@ -57,7 +57,7 @@ def main(directory: str) -> int:
 def read_alive(pidfile: str) -> int | None:
     """The pid in `PIDFILE` if that very process still lives: same start time, not a zombie."""
     try:
-        with open(pidfile, encoding="ascii") as file:  # noqa: PTH123
+        with open(pidfile, encoding="ascii") as file:
             pid, started = file.read().split()
     except (OSError, ValueError):
         return None
@@ -67,7 +67,7 @@ def read_alive(pidfile: str) -> int | None:
 def start_time(pid: int) -> str | None:
     """When the process started, in clock ticks after boot: with the pid it names a process for ever."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
         return None
@@ -99,7 +99,7 @@ def _start(keep: dict[str, Any]) -> int:
     """Start the process; its pidfile is complete before the process itself runs."""
     if keep["heartbeat"]:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(keep["heartbeat"])  # noqa: PTH108 - an earlier process's
+            os.unlink(keep["heartbeat"])
     pid = os.fork()
     if pid == 0:
         _become(keep)
@@ -177,7 +177,7 @@ class _Pulse:
             self._changed = now
         self._looked = now
         try:
-            beat = os.stat(self._file).st_mtime_ns  # noqa: PTH116
+            beat = os.stat(self._file).st_mtime_ns
         except OSError:
             return self._seen is None and now - self._changed > self._start_seconds
         if beat != self._seen:
@@ -199,9 +199,9 @@ def _clear_up(keep: dict[str, Any], pid: int) -> None:
 
 
 def _write_pid(path: str, pid: int) -> None:
-    with open(f"{path}.new", "w", encoding="ascii") as file:  # noqa: PTH123
+    with open(f"{path}.new", "w", encoding="ascii") as file:
         file.write(f"{pid} {start_time(pid)}")
-    os.replace(f"{path}.new", path)  # noqa: PTH105
+    os.replace(f"{path}.new", path)
 
 
 def _log(keep: dict[str, Any], event: str, **values: object) -> None:

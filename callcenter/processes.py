@@ -142,7 +142,7 @@ def _asterisk(site: Site | None, run: RunDirectory) -> Process:
             return False
         asked = [*argv, "-C", conf, "-rx", "core waitfullybooted"]
         try:
-            answer = subprocess.run(asked, capture_output=True, text=True, timeout=5)  # noqa: S603 - no shell
+            answer = subprocess.run(asked, capture_output=True, text=True, timeout=5)
         except subprocess.TimeoutExpired:
             return False
         return "fully booted" in answer.stdout

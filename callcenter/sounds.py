@@ -199,7 +199,7 @@ def _speak(voice: Voice, text: str, target: Path) -> None:
 
 def _run(*command: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own words
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except FileNotFoundError as error:
         raise SoundsFault(f"{command[0]} is not installed: it is needed to build prompts") from error
     if done.returncode:

@@ -55,12 +55,12 @@ def prepare_postgres(run: RunDirectory) -> None:
         shutil.rmtree(new, ignore_errors=True)
         # Peers of the socket are trusted: its directory is ours alone (0700).
         words = ["-D", str(new), "-U", DATABASE, "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8"]
-        made = subprocess.run([_postgres("initdb"), *words], capture_output=True, text=True)  # noqa: S603
+        made = subprocess.run([_postgres("initdb"), *words], capture_output=True, text=True)
         if made.returncode != 0:
             raise SupervisorError(f"initdb failed: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
         single = [_postgres("postgres"), "--single", "-D", str(new), "postgres"]
         statement = f"CREATE DATABASE {DATABASE}\n"
-        subprocess.run(single, input=statement, text=True, capture_output=True, check=True)  # noqa: S603
+        subprocess.run(single, input=statement, text=True, capture_output=True, check=True)
         new.rename(data)
 
 
@@ -115,7 +115,7 @@ def _postgres(program: str, data: Path | None = None) -> str:
             return str(directory / program)
     found = _program(program)
     if made_by:
-        answer = subprocess.run([found, "-V"], capture_output=True, text=True).stdout.strip()  # noqa: S603
+        answer = subprocess.run([found, "-V"], capture_output=True, text=True).stdout.strip()
         if f") {made_by}" not in answer:
             raise SupervisorError(
                 f"{data} was made by PostgreSQL {made_by}, and only {answer} is installed: install "

@@ -225,7 +225,7 @@ class Supervisor:
             say("taking over what still runs")
         with (self._run.log / "supervisor.out").open("ab") as output:
             # A session of its own and no child of ours: whoever called `up` may go, or live on.
-            subprocess.run(  # noqa: S603 - no shell, our own path
+            subprocess.run(
                 ["setsid", "--fork", "s6-svscan", "-c", "64", str(self._scan)],  # noqa: S607 - Debian's, on PATH
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -284,7 +284,7 @@ def _environment() -> dict[str, str]:
 
 def _s6(program: str, *args: str) -> bool:
     try:
-        return subprocess.run([program, *args], capture_output=True, timeout=10).returncode == 0  # noqa: S603
+        return subprocess.run([program, *args], capture_output=True, timeout=10).returncode == 0
     except FileNotFoundError:
         raise SupervisorError(_MISSING) from None
 

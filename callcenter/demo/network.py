@@ -250,7 +250,7 @@ class PublicNetwork:
         loop = asyncio.get_running_loop()
         until = loop.time() + within
         # Asked again and again: Asterisk sends no event when nothing is left.
-        while (left := await self.channels()) and loop.time() < until:  # noqa: ASYNC110
+        while (left := await self.channels()) and loop.time() < until:  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.05)
         return left
 

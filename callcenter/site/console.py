@@ -29,7 +29,7 @@ class Console:
         """What Asterisk prints for `command`; AsteriskSilent when it is not there or hangs."""
         argv = [*self.install.argv, "-C", str(self.layout.configuration), "-rx", command]
         try:
-            answer = subprocess.run(  # noqa: S603 - our own argv
+            answer = subprocess.run(
                 argv,
                 capture_output=True,
                 text=True,

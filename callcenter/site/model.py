@@ -316,7 +316,7 @@ class Postgres(Section):
 class Asterisk(Section):
     """`[asterisk]`: addresses and ports. HTTP (ARI) and AMI listen on 127.0.0.1 alone."""
 
-    address: Annotated[str, _matching(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", "an IPv4 address")] = "0.0.0.0"  # noqa: S104
+    address: Annotated[str, _matching(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", "an IPv4 address")] = "0.0.0.0"  # noqa: S104 - phones and trunks
     external_address: Host | Literal[""] = ""  # behind NAT: what the world sees
     local_networks: tuple[Address, ...] = ()
     sip_port: Port = 5060

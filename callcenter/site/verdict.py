@@ -56,7 +56,7 @@ def verdict(
 @contextmanager
 def _booted(install: AsteriskInstall, layout: Layout) -> Iterator[Console | None]:
     """The silent instance, up; None when it does not come up. It is ended in any case."""
-    process = subprocess.Popen(  # noqa: S603 - our own argv
+    process = subprocess.Popen(
         command(install, layout),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
