@@ -38,10 +38,6 @@ class RunDirectory:
         return self.root / "redis"  # redis.conf, redis.sock, appendonlydir
 
     @property
-    def redis_socket(self) -> Path:
-        return self.redis / "redis.sock"
-
-    @property
     def postgres(self) -> Path:
         return self.root / "postgres"  # data/, and the socket .s.PGSQL.5432 (short path!)
 

@@ -43,9 +43,6 @@ class Desk:
         await self._code(self.codes.login, f"{self.number}#", f"{self.pin}#")
         self.say(f"agent {self.number} logs in at phone {self.phone.name}")
 
-    async def log_out(self) -> None:
-        await self._code(self.codes.logout)
-
     async def work(self) -> None:
         """Take calls until cancelled."""
         seen = 0

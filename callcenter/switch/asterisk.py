@@ -122,7 +122,6 @@ class AsteriskSwitch:
         self._held: list[Json] | None = None  # events while a survey is under way
         self._tasks: set[asyncio.Task[None]] = set()
         self._surveying: asyncio.Task[None] | None = None
-        self._others: frozenset[str] = frozenset()  # phones last seen in calls that are not ours
         self.ari = Ari(
             settings.host,
             settings.http_port,

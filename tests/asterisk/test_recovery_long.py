@@ -33,7 +33,6 @@ from tests.servers import PostgresServer, RedisServer, eventually
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.long]
 
-VICTIMS = ("engine-a", "engine-b", "engine-a", "backoffice", "redis", "postgres")
 LOAD = int(os.environ.get("CALLCENTER_TEST_LOAD", "200"))  # so many wait, and as many talk
 DEATHS = int(os.environ.get("CALLCENTER_TEST_DEATHS", "100"))
 SEED = int(os.environ.get("CALLCENTER_TEST_SEED", "1"))

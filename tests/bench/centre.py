@@ -6,7 +6,6 @@ Agents have phones with fixed contacts; callers hear ringing until an agent answ
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
 import sys
 import time
@@ -29,7 +28,6 @@ from tests.bench.systems import (
     PHONE_PORT,
     SERVICE,
     BenchFault,
-    account,
     agent_numbers,
     family,
     give,
@@ -180,9 +178,3 @@ class Centre:
                 why = f"{ended[0]} has ended" if ended else f"not within {seconds:g} s"
                 raise BenchFault(f"{what}: {why} (see {self._run.log})")
             time.sleep(0.05)
-
-
-def runs_under() -> str:
-    """The account's name, for the report."""
-    user = account()
-    return user.pw_name if user else str(os.geteuid())

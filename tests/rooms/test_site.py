@@ -71,10 +71,6 @@ def errors_of(text: str) -> list[str]:
     return [str(error) for error in caught.value.errors]
 
 
-def line_of(text: str, part: str) -> int:
-    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
-
-
 def test_the_sample_is_sound() -> None:
     site = parse(SAMPLE, HERE)
     plan = floor_plan(site)
