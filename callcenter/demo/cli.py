@@ -38,6 +38,7 @@ def run(context: Context, calls: int | None, seed: int | None) -> None:
     Exit code 1 when a call was lost or is not accounted for. Everything is stopped at the end.
     """
     site = load(context.site_path)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # is a Ctrl-C: nothing is left behind
     try:
         processes.up(context.site_path, context.run, context.say)
         verdict = _play(context, site, calls, secrets.randbelow(10**6) if seed is None else seed)
@@ -45,7 +46,8 @@ def run(context: Context, calls: int | None, seed: int | None) -> None:
             _day(context)
     finally:
         # A second Ctrl-C must not leave processes behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         context.say("stopping everything")
         processes.down(context.site_path, context.run, context.say)
     _tell(context, verdict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from callcenter.asterisk import find_asterisk
+from callcenter.keeper import read_alive, start_time
 
 APP = "network"
 USER = "network"
@@ -98,6 +100,7 @@ class PublicAsterisk:
     def start(self, deadline_seconds: float = 20.0) -> None:
         """Write the files, start, and wait until it answers. Raises NetworkFault."""
         install = find_asterisk()
+        self._end_predecessor()
         for port, kind in (
             (self.place.sip_port, socket.SOCK_DGRAM),
             (self.place.http_port, socket.SOCK_STREAM),
@@ -112,6 +115,7 @@ class PublicAsterisk:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
         log.close()
+        self._pidfile.write_text(f"{self._process.pid} {start_time(self._process.pid)}")
         until = time.monotonic() + deadline_seconds
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > until:
@@ -131,6 +135,7 @@ class PublicAsterisk:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._pidfile.unlink(missing_ok=True)
 
     @property
     def pid(self) -> int | None:
@@ -142,6 +147,22 @@ class PublicAsterisk:
         call = [*install.argv, "-C", str(self.folder / "etc/asterisk.conf"), "-rx", line]
         done = subprocess.run(call, capture_output=True, text=True, timeout=10, check=False)
         return done.stdout
+
+    @property
+    def _pidfile(self) -> Path:
+        return self.folder / "asterisk.pid"
+
+    def _end_predecessor(self, deadline_seconds: float = 5.0) -> None:
+        """End the one that a killed demo left behind: in order, so that its calls are hung up."""
+        pid = read_alive(os.fspath(self._pidfile))
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGTERM)
+        until = time.monotonic() + deadline_seconds
+        while read_alive(os.fspath(self._pidfile)) is not None:
+            if time.monotonic() > until:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
 
     def _ready(self) -> bool:
         """Its HTTP port answers (it asks for a password) and its console is there."""

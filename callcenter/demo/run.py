@@ -26,6 +26,7 @@ from callcenter.demo.network import (
 )
 from callcenter.demo.people import DEMO_AGENTS, DemoAgent
 from callcenter.endpoints import database_url, redis_url
+from callcenter.floor.agents import Presence
 from callcenter.floor.events import AgentLogoutRequested
 from callcenter.paths import RunDirectory
 from callcenter.site import Site, floor_plan
@@ -38,6 +39,8 @@ BOARD_SECONDS = 0.5
 PEOPLE_SECONDS = 15.0
 RECORDS_SECONDS = 20.0
 HANG_UP_SECONDS = 10.0
+LAST_CALL_SECONDS = 120.0  # after the last caller came; his patience, his talk and more
+END_SECONDS = 60.0  # for everybody to hang up and log out
 DEAF_SECONDS = 15  # everybody in the demo makes a sound, and so does the centre
 _LOOPBACK = "127."
 
@@ -114,22 +117,66 @@ class Demo:
         self.stop = asyncio.Event()
 
     async def play(self, asterisk: PublicAsterisk) -> Verdict:
-        """Everybody logs in, calls, talks and leaves; then the two accounts are compared."""
+        """Everybody logs in, calls, talks and leaves; then the two accounts are compared.
+
+        Raises NetworkFault when it cannot begin. What does not end in order is a trouble of the verdict.
+        """
         with FloorClient(self._urls[0], self._site.floor.name, by="demo") as floor:
             await self._published(floor)
+            await self._cleared(floor)
             async with PublicNetwork(asterisk) as network, self._drawing(floor), self._signals():
                 await network.registered()
                 desks = self._desks(network)
                 working = [self._spawn(self._at_work(desk, after)) for after, desk in enumerate(desks)]
                 await self._callers_come(network)
-                await network.hang_up_all()
-                await asyncio.gather(*(task for task in self._tasks if task not in working))
-                for task in working:
-                    task.cancel()
-                await asyncio.wait(working, timeout=HANG_UP_SECONDS)
-                await network.hang_up_all()
-                await self._close(network, floor, desks)
+                try:
+                    async with asyncio.timeout(END_SECONDS):
+                        await self._end(network, floor, desks, working)
+                except TimeoutError:
+                    self._trouble(f"the demo did not end in order within {END_SECONDS:g} s")
+                await self._leave_no_task()
             return await self._verdict(desks)
+
+    async def _cleared(self, floor: FloorClient) -> None:
+        """A demo that was killed left agents at their phones and callers on the line: all leave now."""
+        until = time.time() + PEOPLE_SECONDS
+        while True:
+            with suppress(StateError):
+                agents, contacts = await asyncio.to_thread(lambda: (floor.agents(), floor.contacts()))
+                present = [agent for agent in agents if agent.presence is not Presence.LOGGED_OUT]
+                if not present and not contacts:
+                    return
+                for agent in present:
+                    await asyncio.to_thread(floor.ask, AgentLogoutRequested, agent=agent.number)
+            if time.time() > until:
+                raise NetworkFault("the centre has calls or agents of before: `callcenter down` first")
+            await asyncio.sleep(0.2)
+
+    async def _end(
+        self,
+        network: PublicNetwork,
+        floor: FloorClient,
+        desks: Sequence[Desk],
+        working: Sequence[asyncio.Task[None]],
+    ) -> None:
+        """Callers hang up, agents stop, everybody logs out."""
+        await network.hang_up_all()
+        if callers := [task for task in self._tasks if task not in working]:
+            _, late = await asyncio.wait(callers, timeout=END_SECONDS / 2)
+            self._troubles += ["a caller did not hang up"] * len(late)
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working, timeout=HANG_UP_SECONDS)
+        await network.hang_up_all()
+        await self._close(network, floor, desks)
+
+    async def _leave_no_task(self) -> None:
+        """A task that overheard its cancellation hears it again: nothing may hold up the end."""
+        for _ in range(5):
+            for task in self._tasks:
+                task.cancel()
+            if not self._tasks or not (await asyncio.wait(self._tasks, timeout=1))[1]:
+                return
 
     async def _published(self, floor: FloorClient) -> None:
         """Wait until the floor has our agents with their new PINs."""
@@ -182,14 +229,22 @@ class Demo:
             caller = next_caller(self._chance, number, numbers, tones)
             self._callers[caller.ani] = caller
             self._spawn(self._one(caller, network))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), self._chance.expovariate(1 / PAUSE_SECONDS))
-            if self.stop.is_set():
+            if await self._stopped(self._chance.expovariate(1 / PAUSE_SECONDS)):
                 return
-        calling = [asyncio.ensure_future(self.stop.wait())]
-        while any(not caller.over for caller in self._callers.values()) and not self.stop.is_set():
-            await asyncio.wait(calling, timeout=0.2)
-        calling[0].cancel()
+        until = time.monotonic() + LAST_CALL_SECONDS
+        while late := [caller.ani for caller in self._callers.values() if not caller.over]:
+            if await self._stopped(0.2):
+                return
+            if time.monotonic() > until:
+                self._trouble(f"still calling {LAST_CALL_SECONDS:g} s after the last came: {', '.join(late)}")
+                return
+
+    async def _stopped(self, seconds: float) -> bool:
+        """Let so much time pass, or less when somebody ends the demo."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stop.wait()
+        return self.stop.is_set()
 
     async def _one(self, caller: Caller, network: PublicNetwork) -> None:
         self._board.tally["calls"] += 1
@@ -250,11 +305,15 @@ class Demo:
     async def _signals(self) -> AsyncIterator[None]:
         """The first Ctrl-C (or SIGTERM) ends the demo in order; a second one breaks it off."""
         loop = asyncio.get_running_loop()
-        both = (signal.SIGINT, signal.SIGTERM)
+        both = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def as_before() -> None:
+            for number, before in both.items():
+                if loop.remove_signal_handler(number):
+                    signal.signal(number, before)
 
         def end() -> None:
-            for number in both:
-                loop.remove_signal_handler(number)
+            as_before()
             self._board.say("ending: everybody hangs up")
             self.stop.set()
 
@@ -263,8 +322,7 @@ class Demo:
         try:
             yield
         finally:
-            for number in both:
-                loop.remove_signal_handler(number)
+            as_before()
 
     def _trouble(self, text: str) -> None:
         self._troubles.append(text)

@@ -137,6 +137,38 @@ def test_ctrl_c_ends_the_demo_with_every_call_accounted_for(folder: Path) -> Non
     eventually(lambda: not processes_of(folder), f"no process is left: {processes_of(folder)}")
 
 
+def test_sigterm_while_the_centre_starts_leaves_nothing(folder: Path) -> None:
+    terminal = Terminal(folder)
+    try:
+        terminal.read_until("starting engine-a", 60)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.finish(60) == 1, terminal.shown[-4000:]
+    finally:
+        terminal.close()
+    assert "Traceback" not in terminal.shown
+    eventually(lambda: not processes_of(folder), f"no process is left: {processes_of(folder)}")
+
+
+@pytest.mark.long
+def test_a_demo_after_a_killed_one_accounts_for_its_calls(folder: Path) -> None:
+    first = Terminal(folder)
+    try:
+        first.read_until(r"\x1b\[32mtalking", 90)
+        first.process.kill()
+        first.finish(10)
+    finally:
+        first.close()
+    second = Terminal(folder, "--calls", "3")
+    try:
+        second.read_until(r"talked with phone \d+", 90)
+        second.process.send_signal(signal.SIGTERM)  # as Ctrl-C: in order
+        assert second.finish(90) == 0, second.shown[-4000:]
+    finally:
+        second.close()
+    assert "every call is accounted for" in second.shown
+    eventually(lambda: not processes_of(folder), f"no process is left: {processes_of(folder)}")
+
+
 @pytest.mark.long
 def test_a_demo_whose_calls_are_cut_off_fails(folder: Path) -> None:
     terminal = Terminal(folder, "--calls", "12")
