@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
 from .servers import PostgresServer, RedisServer, short_directory
+
+S = TypeVar("S", RedisServer, PostgresServer)
 
 _database_numbers = itertools.count(1)
 
@@ -15,23 +19,15 @@ _database_numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One Redis for the session: use your own key prefix, or `redis_url`, which empties it first."""
-    server = RedisServer(short_directory("cc-redis-"))
-    try:
-        server.start()
+    with _running(RedisServer(short_directory("cc-redis-"))) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the session: use `database_url`, a database of the test's own."""
-    server = PostgresServer(short_directory("cc-pg-"))
-    try:
-        server.start()
+    with _running(PostgresServer(short_directory("cc-pg-"))) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
@@ -55,18 +51,19 @@ def database_url(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A Redis of the test's own, to stop, kill, freeze and wipe."""
-    server = RedisServer(short_directory("cc-redis-"))
-    try:
-        server.start()
+    with _running(RedisServer(short_directory("cc-redis-"))) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of the test's own, to stop, kill and freeze (starts in about two seconds)."""
-    server = PostgresServer(short_directory("cc-pg-"))
+    with _running(PostgresServer(short_directory("cc-pg-"))) as server:
+        yield server
+
+
+@contextmanager
+def _running(server: S) -> Iterator[S]:
     try:
         server.start()
         yield server

@@ -311,6 +311,15 @@ class Row:
 _S = ContactState
 _WAIT = (_S.WAITING, _S.OFFERED)
 
+# How a contact begins, by `arrive` and `pair`.
+BEGINNINGS: Mapping[ContactState, str] = {
+    _S.GREETING: "arrives",
+    _S.WAITING: "arrives, there is no greeting or he has heard it",
+    _S.LEAVING: "is turned away with a message",
+    _S.ENDING: "is turned away without one",
+    _S.TALKING: "is found talking after a restart",
+}
+
 ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.GREETING, Cue.PLAYBACK_DONE): Row(_greeted, _WAIT),
     (_S.GREETING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from callcenter.floor.agents import MOVES
-from callcenter.floor.journey import ROWS
+from callcenter.floor.journey import BEGINNINGS, ROWS
 
 
 def contact_picture() -> Iterator[str]:
     yield "stateDiagram-v2"
-    for first in ("greeting", "waiting", "leaving"):
-        yield f"    [*] --> {first}: arrives"
+    for first, how in BEGINNINGS.items():
+        yield f"    [*] --> {first}: {how}"
     for (state, cue), row in ROWS.items():
         for target in row.leads_to:
             if target is not state:
@@ -23,6 +23,7 @@ def agent_picture() -> Iterator[str]:
     yield "    [*] --> idle: logs in"
     for (activity, move), target in MOVES.items():
         yield f"    {activity} --> {target}: {move}"
+    yield "    idle --> [*]: logs out"
 
 
 def main() -> None:

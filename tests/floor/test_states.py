@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from callcenter.floor import agents, journey, scene
+from callcenter.floor import agents, floor, journey, scene
 from callcenter.floor.agents import MOVES, Activity, Move
 from callcenter.floor.contacts import Contact, ContactState, Cue
-from callcenter.floor.journey import ROWS
+from callcenter.floor.events import CallArrived
+from callcenter.floor.journey import BEGINNINGS, ROWS
 from callcenter.floor.states import agent_picture, contact_picture
 from tests.floor.walk import random_steps, walk
 
@@ -63,9 +66,33 @@ def test_every_move_of_an_agent_is_made(
     assert moves == {(activity, move, target) for (activity, move), target in MOVES.items()}
 
 
+def test_contacts_begin_as_it_says() -> None:
+    """Seen where a contact's first step is written, before it is offered to anybody."""
+    begun: set[ContactState] = set()
+
+    def watch(act: Callable[..., None]) -> Callable[..., None]:
+        def acting(on: scene.Scene, *words: Any, **more: Any) -> None:
+            known = set(on.contacts)
+            act(on, *words, **more)
+            begun.update(c.state for c in on.contacts.values() if c.id not in known)
+            if act is pair:
+                begun.add(words[0].state)
+
+        return acting
+
+    arrive, pair = journey.arrive, journey.pair
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(floor._RECEIVE, CallArrived, watch(arrive))
+        patch.setattr(journey, "arrive", watch(arrive))
+        patch.setattr(journey, "pair", watch(pair))
+        for seed in range(600):
+            walk(random_steps(seed))
+    assert begun == set(BEGINNINGS)
+
+
 def test_the_pictures_are_drawn_from_the_tables() -> None:
     contact, agent = list(contact_picture()), list(agent_picture())
     assert contact[0] == agent[0] == "stateDiagram-v2"
     assert "    offered --> talking: agent answered" in contact
     assert "    talking --> wrapup: release to wrap-up" in agent
-    assert len(agent) == 2 + len(MOVES)
+    assert len(agent) == 3 + len(MOVES)
