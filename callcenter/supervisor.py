@@ -2,6 +2,11 @@
 
 Layout: `.run/supervisor/scan/NAME/` is s6's service directory of NAME (run, keep.json, NAME.pid, keeper.pid).
 Killing s6-svscan, an s6-supervise or a keeper ends no process; the next `up` takes over what still runs.
+
+Known sharp edges:
+- Linux alone: /proc and pidfd tell whether a process is the one that was started.
+- A process that hangs before its first heartbeat is killed only after its `ready_seconds`.
+- The stores and Asterisk have no heartbeat: frozen, they stay so until somebody looks at `status`.
 """
 
 from __future__ import annotations

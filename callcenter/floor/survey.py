@@ -4,6 +4,12 @@ After every (re)connect: conversations stay joined, waiting callers keep their p
 are withdrawn without blame, callers of the fallback queue are fetched back in the order they came, and
 what nobody knows of is taken in (a caller) or hung up (anything else). With an empty snapshot this
 rebuilds the floor from channel variables alone.
+
+Known sharp edges:
+- A greeting that a restart cut short is not played again: its caller goes into the queue.
+- With an empty snapshot a conversation's talk time begins with the survey, and of the agents only those who
+  talk are logged in: the others' presence was nowhere but in Redis.
+- Whoever sits in the fallback queue with an agent stays there: that conversation has no record of ours.
 """
 
 from __future__ import annotations
