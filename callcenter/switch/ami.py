@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+IDLE_SECONDS = 5.0
 
 
 class AmiError(Exception):
@@ -48,7 +49,10 @@ class Ami:
     """Carries out actions one by one, in order, in its own thread; each gives a Future.
 
     An action is made of plain values: any control character (CR, LF, NUL, …) is refused with ValueError
-    before it comes near the socket. `on_login` runs in the thread after each (re)connect.
+    before it comes near the socket. `on_login` runs in the thread after each connect that follows a loss.
+
+    It logs in when there is something to do and leaves after IDLE_SECONDS: with anybody logged in, Asterisk
+    makes a manager event of all that happens, though nobody reads it.
     """
 
     def __init__(self, login: AmiLogin, on_login: Callable[[], None] | None = None) -> None:
@@ -57,6 +61,8 @@ class Ami:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._manager: Any = None
+        self._left = True  # not connected by our own will
+        self._lost = False  # the last try to connect failed
         self._closing = threading.Event()
 
     def start(self) -> None:
@@ -85,17 +91,36 @@ class Ami:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            job = self._jobs.get()
+            try:
+                job = self._jobs.get(timeout=self._patience())
+            except queue.Empty:
+                self._on_silence()
+                continue
             if job is not None:
                 self._carry_out(job)
         self._disconnect()
         self._fail_waiting(AmiError("the connection to Asterisk's manager is closed", away=True))
+
+    def _patience(self) -> float | None:
+        if self._lost:
+            return RETRY_SECONDS
+        return IDLE_SECONDS if self._manager is not None else None
+
+    def _on_silence(self) -> None:
+        """Nothing to do: leave, or, where the last try to connect failed, try again (`on_login` then tells)."""
+        if self._lost:
+            with contextlib.suppress(AmiError):
+                self._connected()
+        else:
+            self._disconnect()
+            self._left = True
 
     def _carry_out(self, job: _Job) -> None:
         for attempt in (1, 2):
             try:
                 manager = self._connected()
             except AmiError as error:
+                self._lost, self._left = True, False
                 job.future.set_exception(error)
                 self._fail_waiting(error)
                 self._closing.wait(RETRY_SECONDS)
@@ -156,7 +181,8 @@ class Ami:
             raise AmiError(
                 f"Asterisk's manager refused the log-in: {answer.get_header('Message')}", away=True
             )
-        if self._on_login is not None:
+        left, self._left, self._lost = self._left, False, False
+        if self._on_login is not None and not left:
             self._on_login()
         return manager
 

@@ -268,6 +268,7 @@ class AsteriskSwitch:
         self._held = []
         self._ends = LegEnds()
         self._leaving.clear()
+        self._fallback.tell_again()
         self._surveying = asyncio.create_task(self._survey())
         self._surveying.add_done_callback(_complain)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from callcenter.floor import commands as do
@@ -28,7 +29,9 @@ ALLOWED_EVENTS = (
     "StasisEnd",
     "StasisStart",
 )
-LEG_VARIABLES = ("CC_CONTACT", "CC_AGENT", "CC_QUEUE", "CC_ARRIVAL", "CC_LANGUAGE", "CC_DNIS", "CC_PHONE")
+# CC_LEG is ours, set on every leg that we ring or that waits: one variable, because Asterisk tells all the
+# world of each that is set. The others are the dialplan's, on its way to the fallback queue.
+LEG_VARIABLES = ("CC_LEG", "CC_DNIS", "CC_ARRIVAL")
 NUMBER_LENGTH = 64
 
 _NOT_IN_NUMBERS = re.compile(r"[^0-9+*#A-Za-z_-]")
@@ -152,21 +155,23 @@ def seen_leg(
 ) -> seen.SeenLeg:
     """One entry of `GET /channels` with its variables as the survey reports it."""
     plan = channel.get("dialplan", {})
+    told = _Told.read(variables.get("CC_LEG", ""))
+    arrived_at = _seconds(told.arrival, 0.0) or _seconds(variables.get("CC_ARRIVAL", ""), 0.0)
     return seen.SeenLeg(
         leg=channel["id"],
         name=channel["name"],
         up=channel.get("state") == "Up",
         in_app=in_app,
         application=plan.get("app_name", ""),
-        phone=variables.get("CC_PHONE", "") or lines.phone_of(channel["name"]),
+        phone=told.phone or lines.phone_of(channel["name"]),
         ani=number(channel.get("caller", {}).get("number", "")),
-        dnis=number(variables.get("CC_DNIS", "") or plan.get("exten", "")),
-        arrived_at=_seconds(variables.get("CC_ARRIVAL", ""), 0.0),
+        dnis=number(told.dnis or variables.get("CC_DNIS", "") or plan.get("exten", "")),
+        arrived_at=arrived_at or _creation(channel),
         bridge=bridge,
-        contact=variables.get("CC_CONTACT", ""),
-        agent=variables.get("CC_AGENT", ""),
-        queue=variables.get("CC_QUEUE", ""),
-        language=variables.get("CC_LANGUAGE", ""),
+        contact=told.contact,
+        agent=told.agent,
+        queue=told.queue,
+        language=told.language,
     )
 
 
@@ -264,16 +269,15 @@ def _ring_agent(command: do.RingAgent, lines: Lines) -> AriRequest:
     endpoint = lines.endpoints.get(command.phone)
     if endpoint is None:
         raise Untranslatable(f"phone {number(command.phone)!r} is not in the site file")
-    variables = {
-        "CC_CONTACT": command.contact,
-        "CC_AGENT": command.agent,
-        "CC_PHONE": command.phone,
-        "CC_QUEUE": command.queue,
-        "CC_ARRIVAL": _moment(command.arrived_at),
-        "CC_LANGUAGE": _word(command.language, "language"),
-        "CC_DNIS": number(command.dnis),
-        "__TRANSFER_CONTEXT": lines.transfer_context,
-    }
+    told = _Told(
+        contact=command.contact,
+        agent=command.agent,
+        queue=command.queue,
+        phone=command.phone,
+        arrival=_moment(command.arrived_at),
+        language=_word(command.language, "language"),
+        dnis=number(command.dnis),
+    )
     return _channels.originate(
         endpoint,
         channel_id=command.leg,
@@ -281,7 +285,7 @@ def _ring_agent(command: do.RingAgent, lines: Lines) -> AriRequest:
         app_args="agent",
         caller_id=number(command.ani),
         timeout=max(1, command.ring_seconds),
-        variables=variables,
+        variables={"CC_LEG": told.text(), "__TRANSFER_CONTEXT": lines.transfer_context},
     )
 
 
@@ -303,13 +307,42 @@ def _send_outside(command: do.SendOutside, lines: Lines) -> AriRequest:
 
 
 def _tag(command: do.TagLeg) -> AriRequest:
-    variables = {
-        "CC_CONTACT": command.contact,
-        "CC_QUEUE": command.queue,
-        "CC_ARRIVAL": _moment(command.arrived_at),
-        "CC_LANGUAGE": command.language,
-    }
-    return _channels.set_channel_vars(command.leg, variables)
+    told = _Told(
+        contact=command.contact,
+        queue=command.queue,
+        arrival=_moment(command.arrived_at),
+        language=command.language,
+    )
+    return _channels.set_channel_var(command.leg, "CC_LEG", told.text())
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a leg carries in its variable CC_LEG, so that a floor can be rebuilt from Asterisk alone."""
+
+    contact: str = ""
+    agent: str = ""
+    queue: str = ""
+    phone: str = ""
+    arrival: str = ""
+    language: str = ""
+    dnis: str = ""
+
+    def text(self) -> str:
+        parts = (self.contact, self.agent, self.queue, self.phone, self.arrival, self.language, self.dnis)
+        return ";".join(parts)
+
+    @classmethod
+    def read(cls, text: str) -> _Told:
+        parts = text.split(";")
+        return cls(*parts) if len(parts) == len(fields(cls)) else cls()
+
+
+def _creation(channel: Json) -> float:
+    try:
+        return datetime.fromisoformat(channel.get("creationtime", "")).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _moment(at: float) -> str:

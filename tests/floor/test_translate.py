@@ -137,13 +137,7 @@ def test_ring_agent() -> None:
     )
     assert msgspec.json.decode(request.body) == {
         "variables": {
-            "CC_CONTACT": "c1",
-            "CC_AGENT": "501",
-            "CC_PHONE": "1001",
-            "CC_QUEUE": "sales",
-            "CC_ARRIVAL": "12.500",
-            "CC_LANGUAGE": "zh",
-            "CC_DNIS": "4001",
+            "CC_LEG": "c1;501;sales;1001;12.500;zh;4001",
             "__TRANSFER_CONTEXT": "transferred",
         }
     }
