@@ -26,6 +26,8 @@ from callcenter.site.render import Sources, emergency_dialled, render
 
 _BOOT_SECONDS = 30
 _SPEAKS_AGAINST = ("ERROR", "WARNING")
+# Warnings about the machine, not about the files: many phones at once, on a machine that is busy.
+_OF_THE_MACHINE = re.compile(r"Taskprocessor '[^']*' queue reached")
 # Priorities as `dialplan show` prints them: "'s' => 1. Answer(,i)    [inbound.conf:17]".
 _PRIORITY = re.compile(r"^\s+(?:'[^']*' =>|\[[^\]]*\])?\s+\d+\. (\w+)\(.*\[(\S+:\d+)\]\s*$")
 
@@ -42,15 +44,33 @@ def verdict(
         generations.write_files(layout.etc, files)
         with _booted(install, layout) as console:
             if console is None:
-                return _complaints(layout) or ("Asterisk did not start on these files and does not say why",)
+                return complaints(layout) or ("Asterisk did not start on these files and does not say why",)
             try:
                 return (
-                    *_complaints(layout),
+                    *complaints(layout),
                     *_unknown_applications(console),
                     *_unreachable_emergency(console, site),
                 )
             except AsteriskSilent as error:
-                return (*_complaints(layout), str(error))
+                return (*complaints(layout), str(error))
+
+
+def complaints(layout: Layout) -> tuple[str, ...]:
+    """What the log of an instance says against its files."""
+    log = layout.log / "asterisk.jsonl"
+    if not log.exists():
+        return ()
+    found: dict[str, None] = {}
+    for line in log.read_text("utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            level, message = entry["logmsg"]["level"], entry["logmsg"]["message"]
+        except (ValueError, KeyError, TypeError):
+            continue  # the banner is no JSON
+        if level in _SPEAKS_AGAINST and not _OF_THE_MACHINE.match(message):
+            text = message.replace(f"{layout.etc}/", "").replace(str(layout.home), "")
+            found[f"Asterisk {level.lower()}: {' '.join(text.split())}"] = None
+    return tuple(found)
 
 
 @contextmanager
@@ -84,23 +104,6 @@ def _free_ports(site: Site) -> Ports:
             each.bind(("127.0.0.1", 0))
         sip_port, http_port, ami_port = (each.getsockname()[1] for each in (tcp, http, ami))
     return Ports("127.0.0.1", sip_port, http_port, ami_port, own.rtp, own.udptl)
-
-
-def _complaints(layout: Layout) -> tuple[str, ...]:
-    log = layout.log / "asterisk.jsonl"
-    if not log.exists():
-        return ()
-    found: dict[str, None] = {}
-    for line in log.read_text("utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-            level, message = entry["logmsg"]["level"], entry["logmsg"]["message"]
-        except (ValueError, KeyError, TypeError):
-            continue  # the banner is no JSON
-        if level in _SPEAKS_AGAINST:
-            text = message.replace(f"{layout.etc}/", "").replace(str(layout.home), "")
-            found[f"Asterisk {level.lower()}: {' '.join(text.split())}"] = None
-    return tuple(found)
 
 
 def _unknown_applications(console: Console) -> Iterator[str]:

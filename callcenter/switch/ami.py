@@ -107,7 +107,7 @@ class Ami:
         return IDLE_SECONDS if self._manager is not None else None
 
     def _on_silence(self) -> None:
-        """Nothing to do: leave, or, where the last try to connect failed, try again (`on_login` then tells)."""
+        """Nothing to do: leave; where the last try to connect failed, try again (`on_login` then tells)."""
         if self._lost:
             with contextlib.suppress(AmiError):
                 self._connected()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from callcenter.site.opening import spans
 from callcenter.site.places import key_lines
 from callcenter.site.render import read_sources, render
 from callcenter.site.start import start_site
+from callcenter.site.verdict import complaints
 
 SAMPLE = shipped("callcenter.toml").read_text("utf-8")
 HERE = Path("/nowhere/callcenter.toml")
@@ -393,3 +395,13 @@ def test_init_writes_a_site_that_is_sound_and_overwrites_none(tmp_path: Path) ->
     assert all(os.access(path, os.W_OK) for path in written)
     with pytest.raises(ApplyRefused, match="exists already"):
         start_site(folder)
+
+
+def test_a_busy_machine_does_not_speak_against_the_files(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, tmp_path, tmp_path, tmp_path)
+    busy = "Taskprocessor 'stasis/m:devicestate:all-00000009' queue reached 500 scheduled tasks (high water mark: 500)."
+    lines = [
+        {"logmsg": {"level": "WARNING", "message": text}} for text in (busy, "Unable to load  pjsip.conf")
+    ]
+    (tmp_path / "asterisk.jsonl").write_text("Asterisk 22\n" + "\n".join(map(json.dumps, lines)) + "\n")
+    assert complaints(layout) == ("Asterisk warning: Unable to load pjsip.conf",)
