@@ -68,6 +68,9 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write(f"callcenter: {error}\n")
     except KeyboardInterrupt:
         sys.stderr.write("callcenter: interrupted; run it again to go on\n")
+    except PermissionError as error:
+        sys.stderr.write(f"callcenter: {error.filename or ''}: permission denied; ")
+        sys.stderr.write("run it as root, or in a checkout of your own\n")
     except OSError as error:
         sys.stderr.write(f"callcenter: {error.filename or ''}: {error.strerror}\n")
     return 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import pwd
 import sys
 from pathlib import Path
 
 import click
 
-from . import __version__
+from . import __version__, accounts
 from .cli_context import Context
 from .paths import RunDirectory
 
@@ -28,6 +30,10 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "sounds": ("callcenter.sounds", "sounds", "Build and check the prompts."),
     "demo": ("callcenter.demo.cli", "demo", "Run the centre with a simulated public network."),
 }
+
+
+_FOR_ROOT = ("systemd", "sounds")  # write where root wants them to
+_AS_PROGRAM = object()  # run by `main`: the process is ours, not a test's
 
 
 class _Rooms(click.Group):
@@ -88,9 +94,20 @@ class _Rooms(click.Group):
 @click.pass_context
 def callcenter(ctx: click.Context, site_path: Path, run_path: Path | None, as_json: bool) -> None:
     """An open-source call centre on Asterisk."""
+    as_program = ctx.obj is _AS_PROGRAM
     site_path = Path(os.path.abspath(site_path))  # noqa: PTH100 - keeps symlinks, unlike resolve()
     run_root = Path(os.path.abspath(run_path)) if run_path else site_path.parent / ".run"  # noqa: PTH100
+    if as_program and ctx.invoked_subcommand not in _FOR_ROOT:
+        _become_owner(run_root)
     ctx.obj = Context(site_path, RunDirectory(run_root), as_json)
+
+
+def _become_owner(run_root: Path) -> None:
+    """As root: go on as the account whose run directory it is, or its next command could not write there."""
+    if os.geteuid() != 0 or not run_root.is_dir() or (owner := run_root.stat().st_uid) == 0:
+        return
+    with contextlib.suppress(KeyError):
+        accounts.become(pwd.getpwuid(owner))
 
 
 def main() -> None:
@@ -100,7 +117,7 @@ def main() -> None:
     if "--json" in args and "--" not in args:
         args = ["--json", *(arg for arg in args if arg != "--json")]
     try:
-        callcenter.main(args=args, prog_name="callcenter")
+        callcenter.main(args=args, prog_name="callcenter", obj=_AS_PROGRAM)
     except Exception as error:
         line = _line(error)
         if line is None:

@@ -151,15 +151,12 @@ def prompt_names(folder: Path | None = None) -> frozenset[str]:
     return frozenset(read_prompts((folder or shipped("sounds")) / "prompts.toml").prompts)
 
 
-@click.group()
+@click.group(epilog="Example: callcenter sounds check")
 def sounds() -> None:
-    """Prompts: build them from their texts, or check them.
-
-    Example: callcenter sounds check
-    """
+    """Prompts: build them from their texts, or check them."""
 
 
-@sounds.command("build")
+@sounds.command("build", epilog="Example: callcenter sounds build")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Default: our own sounds/.")
 def build_command(folder: Path | None) -> None:
     """Speak every prompt again (needs espeak-ng and sox)."""
@@ -167,7 +164,7 @@ def build_command(folder: Path | None) -> None:
     click.echo(f"{build(place)} prompts built in {place / 'built'}")
 
 
-@sounds.command("check")
+@sounds.command("check", epilog="Example: callcenter sounds check")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Default: our own sounds/.")
 def check_command(folder: Path | None) -> None:
     """Say whether every prompt is there, in every language, as its text says."""

@@ -21,7 +21,7 @@ from callcenter.endpoints import database_url
 from callcenter.site import Site, load
 
 
-@click.group()
+@click.group(epilog="Example: callcenter demo run --calls 20")
 def demo() -> None:
     """The centre beside a simulated public network, to watch and to try out."""
 

@@ -17,7 +17,7 @@ def history() -> None:
     """The records' database: migrate it, check it for gaps."""
 
 
-@history.command()
+@history.command(epilog="Example: callcenter history migrate")
 @click.pass_obj
 def migrate(context: Context) -> None:
     """Create or update the tables; a second run changes nothing."""
@@ -30,7 +30,7 @@ def migrate(context: Context) -> None:
         context.say("the database is up to date")
 
 
-@history.command("check")
+@history.command("check", epilog="Example: callcenter history check --json")
 @click.pass_obj
 def check_command(context: Context) -> None:
     """Show gaps in the records, contacts closed twice and records nobody could read; exit 1 if there are."""

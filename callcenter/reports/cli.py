@@ -16,7 +16,7 @@ from callcenter.endpoints import database_url, redis_url
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
 from callcenter.floor.figures import Figures, figures
-from callcenter.floor.records import ContactClosed, ContactStep
+from callcenter.floor.records import ContactClosed, ContactStep, Outcome
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
 from callcenter.reports.days import SiteDay, site_day
@@ -59,7 +59,7 @@ def list_calls(context: Context, day: str, queue: str, live: bool, limit: int) -
         [
             (
                 *(each.contact, _time(each.arrived_at, chosen.zone), each.ani, each.dnis, each.queue),
-                *(each.outcome.replace("_", " "), each.agent, clock(each.wait_seconds)),
+                *(_outcome_in_words(each.outcome), each.agent, clock(each.wait_seconds)),
                 clock(each.talk_seconds) if each.connected_at else "",
             )
             for each in shown
@@ -94,7 +94,7 @@ def show_call(context: Context, contact_id: str) -> None:
             (
                 _time(each.at, zone),
                 f"+{each.at - begin:.1f} s",
-                each.step,
+                _step_in_words(each.step),
                 each.queue,
                 each.agent,
                 each.detail,
@@ -278,7 +278,7 @@ def _headline(
 ) -> str:
     if closed:
         date = datetime.fromtimestamp(closed.arrived_at, zone).date()
-        outcome = closed.outcome.replace("_", " ")
+        outcome = _outcome_in_words(closed.outcome)
         talked = f", talked {clock(closed.talk_seconds)} with {closed.agent}" if closed.connected_at else ""
         return (
             f"{name}  {date}  {closed.ani} -> {closed.dnis}  {outcome}: "
@@ -287,6 +287,26 @@ def _headline(
     if live:
         return f"{name}  {live.ani} -> {live.dnis}  still here: {live.state}"
     return f"{name}  {len(line)} steps, not ended yet"
+
+
+_OUTCOMES = {
+    Outcome.CLOSED: "turned away, closed",
+    Outcome.FULL: "turned away, queue full",
+    Outcome.MAX_WAIT: "turned away, waited the longest allowed",
+    Outcome.OVERFLOWED: "sent to the outside number",
+    Outcome.LEFT: "taken out",
+}
+
+
+def _outcome_in_words(outcome: str) -> str:
+    return _OUTCOMES.get(Outcome(outcome), outcome.replace("_", " ")) if outcome in set(Outcome) else outcome
+
+
+def _step_in_words(step: str) -> str:
+    """An outcome, the last step of a call, says that it is one."""
+    if step in set(Outcome):
+        return f"over: {_outcome_in_words(step)}"
+    return step.replace("_", " ").replace("-", " ")
 
 
 def _check_queue(site: Site, queue: str) -> None:
