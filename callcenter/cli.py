@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import pwd
@@ -130,7 +131,11 @@ def _line(error: Exception) -> str | None:
     """What to tell about an error that is no bug of ours; None when it is one."""
     if _is_ours(error):
         return str(error)
-    if isinstance(error, PermissionError | FileNotFoundError | FileExistsError | NotADirectoryError):
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: permission denied{_whose(error.filename)}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return f"{error.filename or 'the disk'}: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, FileNotFoundError | FileExistsError | NotADirectoryError):
         return f"{error.filename}: {(error.strerror or str(error)).lower()}"
     origin = type(error).__module__.split(".")[0]
     if origin == "redis" and type(error).__name__ in ("ConnectionError", "TimeoutError", "BusyLoadingError"):
@@ -142,6 +147,15 @@ def _line(error: Exception) -> str | None:
     ):
         return "PostgreSQL does not answer: is the centre up? (`callcenter status`)"
     return None
+
+
+def _whose(filename: object) -> str:
+    """Who owns what may not be touched, as far as it can be seen."""
+    for place in (Path(str(filename)), *Path(str(filename)).parents):
+        with contextlib.suppress(OSError, KeyError):
+            owner = place.stat().st_uid
+            return "" if owner == os.geteuid() else f": it belongs to {pwd.getpwuid(owner).pw_name}"
+    return ""
 
 
 def _is_ours(error: Exception) -> bool:

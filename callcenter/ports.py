@@ -90,9 +90,13 @@ def _pids(inodes: set[str]) -> dict[str, int]:
 
 def _name(pid: int) -> str:
     try:
-        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return f"pid {pid}"
+    if b"--argv0" in words[:-1]:  # started by its loader, as an extracted Asterisk is
+        name = words[words.index(b"--argv0") + 1].decode("utf-8", "replace")
+    return f"{name} (pid {pid})"
 
 
 def _seen_by_root(inode: str) -> str | None:

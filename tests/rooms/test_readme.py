@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
+from callcenter import cli
 from callcenter.cli import callcenter
 from tests.servers import server_account, short_directory
 
@@ -99,3 +101,13 @@ def test_root_goes_on_as_the_owner_of_the_run_directory() -> None:
     shutil.rmtree(run)
     assert done.stdout.splitlines()[-1].startswith(f"{account.pw_uid} {account.pw_gid} "), done.stderr
     assert " 0" not in done.stdout.splitlines()[-1]
+
+
+def test_a_full_disk_and_a_foreign_file_are_one_line_each(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
+    assert cli._line(full) == f"{tmp_path / 'x'}: no space left on device"
+    denied = PermissionError(errno.EACCES, "Permission denied", "/proc/1/no-such")
+    assert cli._line(denied) in (
+        "/proc/1/no-such: permission denied: it belongs to root",
+        "/proc/1/no-such: permission denied",
+    )
