@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import socket
@@ -19,6 +18,7 @@ from callcenter.site import ApplyRefused, SiteErrors, asterisk_command, prepare,
 from callcenter.site import apply as work
 from callcenter.site.console import Console
 from callcenter.site.layout import run_layout
+from callcenter.site.verdict import complaints
 from tests.servers import eventually
 
 pytestmark = pytest.mark.asterisk
@@ -54,13 +54,7 @@ class LiveSite:
         path.write_text(text.replace(old, new, 1))
 
     def complaints(self) -> list[str]:
-        found = []
-        for line in (self.run.log / "asterisk.jsonl").read_text().splitlines():
-            if line.startswith("{"):
-                entry = json.loads(line)["logmsg"]
-                if entry["level"] in ("WARNING", "ERROR"):
-                    found.append(entry["message"])
-        return found
+        return list(complaints(run_layout(self.run)))
 
     def channels(self) -> int:
         match = re.search(r"(\d+) active channel", self.console.ask("core show channels count"))
