@@ -232,7 +232,8 @@ hideconnect = yes
         centre = f"sip:{place.host}:{place.centre_sip_port}"
         endpoint = (
             "type = endpoint\ncontext = from-centre\ndisallow = all\nallow = alaw,ulaw\ndirect_media = no\n"
-            "rtp_symmetric = yes\ntrust_id_inbound = yes\nsend_rpid = no\n"
+            # No NAT here: a stray packet of somebody else's call must not draw our sound there.
+            "rtp_symmetric = no\ntrust_id_inbound = yes\nsend_rpid = no\n"
             f"rtp_timeout = {self.deaf_seconds}\n"
         )
         parts = [
