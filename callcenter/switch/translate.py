@@ -175,6 +175,11 @@ def seen_leg(
     )
 
 
+def is_our_leg(leg: str) -> bool:
+    """Whether a leg's id is one that we gave: the floor makes it of contact, agent and offer."""
+    return "~" in leg
+
+
 def number(text: str) -> str:
     """A number from outside, reduced to what may reach a dial string: strange characters are dropped."""
     return _NOT_IN_NUMBERS.sub("", text)[:NUMBER_LENGTH]
