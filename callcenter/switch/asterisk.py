@@ -58,6 +58,7 @@ from callcenter.switch.ari import (
     RequestTimedOut,
 )
 from callcenter.switch.fallback import FallbackQueues
+from callcenter.switch.lanes import Lanes
 from callcenter.switch.operations import AriRequest
 from callcenter.switch.survey import other_calls, survey
 from callcenter.switch.translate import (
@@ -72,6 +73,7 @@ from callcenter.switch.translate import (
 
 log = structlog.get_logger(__name__)
 
+LANES = 3  # connections for requests; two keep two cores busy, the third evens out
 POLL_SECONDS = 1.0  # phones in calls that are not ours, while there are any
 SLOW_POLL_SECONDS = 10.0  # the same, while there are none: a look at 400 channels is work for both
 SURVEY_RETRY_SECONDS = 0.2
@@ -134,6 +136,7 @@ class AsteriskSwitch:
             allowed_events=translate.ALLOWED_EVENTS,
             request_seconds=settings.request_seconds,
         )
+        self._lanes = Lanes(self.ari, [self._lane(number) for number in range(2, LANES + 1)])
         login = AmiLogin(settings.host, settings.ami_port, settings.ami_user, settings.ami_password)
         self._ami = Ami(login, self._ami_logged_in)
         self._fallback = FallbackQueues(self._ami, settings.endpoints, settings.fallback_context)
@@ -148,13 +151,13 @@ class AsteriskSwitch:
         """Begin to connect; returns at once. The first SwitchSurveyed tells that Asterisk is there."""
         self._loop = asyncio.get_running_loop()
         self._ami.start()
-        self.ari.start()
+        self._lanes.start()
 
     async def close(self) -> None:
         """Let go of Asterisk: its calls live on."""
         for task in [*self._tasks, *([self._surveying] if self._surveying else [])]:
             task.cancel()
-        await self.ari.close()
+        await self._lanes.close()
         await asyncio.to_thread(self._ami.close)
 
     def set_endpoints(self, endpoints: Mapping[str, str]) -> None:
@@ -202,7 +205,7 @@ class AsteriskSwitch:
             return
         failed = _ignore if isinstance(command, _HARMLESS) else partial(self._refused, command)
         for request in requests:
-            self.ari.tell(request, failed)
+            self._lanes.tell(command, request, failed)
 
     def _refused(self, command: Command, error: AriError) -> None:
         if isinstance(error, NotFound) and isinstance(command, _GONE_IS_FINE):
@@ -247,9 +250,9 @@ class AsteriskSwitch:
             self._failed(command, Failure.NOT_FOUND if gone else _failure(error), error.text)
 
         making, *adding = requests
-        self.ari.tell(making, partial(failed, making_the_bridge=True))
+        self._lanes.tell(command, making, partial(failed, making_the_bridge=True))
         for request in adding:
-            self.ari.tell(request, failed)
+            self._lanes.tell(command, request, failed)
 
     def _took(self, command: TakeFromFallback, answer: Future[Mapping[str, str]]) -> None:
         """In AMI's thread."""
@@ -261,6 +264,26 @@ class AsteriskSwitch:
 
     def _failed(self, command: Command, failure: Failure, text: str) -> None:
         self._on_event(CommandFailed(self._clock(), command, failure, text))
+
+    def _lane(self, number: int) -> Ari:
+        """A connection for requests alone, under an application of its own that no channel ever enters."""
+        return Ari(
+            self._settings.host,
+            self._settings.http_port,
+            self._settings.ari_user,
+            self._settings.ari_password,
+            app=f"{self._settings.app}-lane{number}",
+            on_event=_ignore_event,
+            on_lost=self._lane_lost,
+            allowed_events=(),
+            request_seconds=self._settings.request_seconds,
+        )
+
+    def _lane_lost(self, why: str) -> None:
+        """Nobody knows what became of the requests on it: look at all that lives, as after a loss."""
+        if self.ari.connected:
+            self._lost(why)
+            self._connected()
 
     # What Asterisk tells.
 
@@ -393,6 +416,10 @@ def _lines(settings: SwitchSettings) -> Lines:
     return Lines(
         settings.endpoints, settings.app, settings.node, settings.outside_context, settings.transfer_context
     )
+
+
+def _ignore_event(_event: Json) -> None:
+    """A lane has no events but answers."""
 
 
 def _ignore(_error: AriError) -> None:
