@@ -73,7 +73,7 @@ from callcenter.switch.translate import (
 
 log = structlog.get_logger(__name__)
 
-LANES = 3  # connections for requests; two keep two cores busy, the third evens out
+LANES = 3  # connections for requests: one for offers, two for the rest
 POLL_SECONDS = 1.0  # phones in calls that are not ours, while there are any
 SLOW_POLL_SECONDS = 10.0  # the same, while there are none: a look at 400 channels is work for both
 SURVEY_RETRY_SECONDS = 0.2
