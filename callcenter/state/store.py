@@ -19,6 +19,7 @@ Known sharp edges:
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from callcenter.state import scripts
 from callcenter.state.codec import UnreadableState, decode_as, encode
 from callcenter.state.errors import LeaseLost, StateAway, StateEmptied
 from callcenter.state.keys import LEASE_SECONDS, REPLY_SECONDS, FloorKeys
-from callcenter.state.line import RedisLine
+from callcenter.state.line import RedisLine, SaveLine
 from callcenter.state.owner import Owner
 
 COMMIT_SECONDS = 0.05  # a save that takes longer counts as Redis away
@@ -98,6 +99,7 @@ class FloorStore:
         self.keys = FloorKeys(floor)
         self._url = url
         self._line = RedisLine(url)
+        self._save_line = SaveLine(url, scripts.COMMIT, COMMIT_SECONDS)
         self._inbox_line = RedisLine(url)  # its own: it blocks
         self._lease_line = RedisLine(url)  # its own: renewing never waits behind a commit
         self._records_line = RedisLine(url)  # its own: a commit never waits behind many records
@@ -158,6 +160,7 @@ class FloorStore:
         k = self.keys
         keys = (k.contacts, k.agents, k.queues, k.timers, k.meta)
         answer = await self._line.run(scripts.LOAD, keys, seconds=LOAD_SECONDS)
+        await asyncio.to_thread(self._save_line.open)
         saved = Saved()
         for name, body in _pairs(answer[0]):
             _read(saved, saved.contacts, Contact, "contact", name, body)
@@ -170,8 +173,9 @@ class FloorStore:
         return saved
 
     async def commit(self, turn: Turn) -> None:
-        """Save one turn, all or nothing. Raises LeaseLost, StateAway (also StateEmptied).
+        """Save one turn, all or nothing; the loop stands still meanwhile, COMMIT_SECONDS at most.
 
+        Raises LeaseLost, StateAway (also StateEmptied).
         After any StateAway every commit raises it until `write_snapshot` has succeeded.
         """
         if not self._whole:
@@ -192,7 +196,7 @@ class FloorStore:
             arguments += [encode(reply) for reply in turn.replies]
             keys = (*keys, *(self.keys.reply(reply.request) for reply in turn.replies))
         try:
-            _check(await self._line.run(scripts.COMMIT, keys, *arguments, seconds=COMMIT_SECONDS))
+            _check(self._save_line.run(keys, *arguments))
         except BaseException:
             self._whole = False
             raise
@@ -222,6 +226,7 @@ class FloorStore:
         keys = (k.lease, k.owner, k.contacts, k.agents, k.queues, k.phones, k.timers, k.meta, k.inbox)
         self._whole = False
         _check(await self._line.run(scripts.SNAPSHOT, keys, *arguments, seconds=LOAD_SECONDS))
+        await asyncio.to_thread(self._save_line.open)
         self._whole = True
 
     # Records on their way to PostgreSQL.
@@ -259,6 +264,7 @@ class FloorStore:
     async def close(self) -> None:
         for line in (self._line, self._inbox_line, self._lease_line, self._records_line):
             await line.close()
+        self._save_line.close()
 
     def _must_own(self, epoch: int) -> None:
         if epoch != self._epoch or self._owner is None:

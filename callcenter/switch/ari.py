@@ -36,10 +36,7 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
-from websockets.frames import DATA_OPCODES, Frame
-from websockets.protocol import Event
+from picows import WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
 
 from callcenter.switch.operations import (
     Applications,
@@ -55,6 +52,7 @@ from callcenter.switch.operations import (
 Json = dict[str, Any]
 Answer = asyncio.Future[Any]
 
+LARGEST_MESSAGE = 64 * 1024 * 1024  # bytes; a list of channels is long
 LARGEST_REQUEST = 65_535  # bytes; Asterisk closes the socket (1009) on anything longer
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 1.0
@@ -105,7 +103,8 @@ class Ari:
     socket is read. Without it, events wait for `events()`. `on_connected` runs after every connect, before
     any later event is delivered; `on_lost` after every loss. `allowed_events` is the application's event
     filter (None: all events). An Asterisk that answers no ping, sent each `alive_seconds`, for as long again
-    counts as lost.
+    counts as lost. With `answers_seconds` a request's answer is read up to that much later, with others:
+    for a connection whose answers nobody waits for, because each reading alone costs more than its answer.
     """
 
     def __init__(
@@ -122,6 +121,7 @@ class Ari:
         allowed_events: Sequence[str] | None = None,
         request_seconds: float = 5.0,
         alive_seconds: float = 5.0,
+        answers_seconds: float = 0.0,
     ) -> None:
         self.app = app
         self._origin = f"{host}:{port}"
@@ -135,14 +135,16 @@ class Ari:
         self._allowed = None if allowed_events is None else sorted({*allowed_events, "RESTResponse"})
         self._seconds = request_seconds
         self._alive_seconds = alive_seconds
+        self._answers_seconds = answers_seconds
+        self._reading_later = False
         self._waiting: dict[str, _Waiting] = {}
         self._outbox: deque[bytes] = deque()
-        self._to_send = asyncio.Event()
+        self._sending = False  # somebody will flush
         self._connected = asyncio.Event()
         self._number = 0
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._socket: ClientConnection | None = None
+        self._socket: WSTransport | None = None
         self._http: httpx.AsyncClient | None = None
         self.last_error = ""  # why the last attempt to connect failed, for people
         self.channels: Channels[Answer] = Channels(self.request)
@@ -236,7 +238,33 @@ class Ari:
             return
         self._waiting[number] = _Waiting(request, done, time.monotonic() + self._seconds)
         self._outbox.append(line)
-        self._to_send.set()
+        if not self._sending:
+            self._sending = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def hold(self) -> None:
+        """Gather requests until `flush`, which must follow before the loop goes on."""
+        self._sending = True
+
+    def flush(self) -> None:
+        """Send what has gathered in one write: system calls cost the most."""
+        self._sending = False
+        if not self._outbox or self._socket is None:
+            return
+        transport = self._socket.underlying_transport
+        while self._outbox:
+            self._socket.send(WSMsgType.TEXT, self._outbox.popleft())
+        if self._answers_seconds and not self._reading_later:
+            self._reading_later = True
+            transport.pause_reading()
+            loop, every = asyncio.get_running_loop(), self._answers_seconds
+            # Whole multiples, so that several connections are read in one pass of the loop.
+            loop.call_at((loop.time() // every + 1) * every, self._read_again, transport)
+
+    def _read_again(self, transport: asyncio.Transport) -> None:
+        self._reading_later = False
+        if not transport.is_closing():
+            transport.resume_reading()
 
     async def get_by_http(self, path: str) -> Any:
         """A GET by plain HTTP: for long lists, which would hold up the requests on the socket."""
@@ -263,26 +291,29 @@ class Ari:
         pause = FIRST_RETRY_SECONDS
         while True:
             try:
-                async with connect(
+                socket, messages = await ws_connect(
+                    lambda: _Messages(self._read),
                     self._url,
-                    additional_headers={"Authorization": _basic(self._user, self._password)},
-                    max_size=None,  # a list of channels is longer than the library's 1 MiB
-                    compression=None,
-                    open_timeout=self._seconds,
-                    close_timeout=1,
-                    ping_interval=self._alive_seconds,
-                    ping_timeout=self._alive_seconds,
-                    proxy=None,
-                    create_connection=_Connection,
-                ) as socket:
-                    assert isinstance(socket, _Connection)
-                    pause = FIRST_RETRY_SECONDS
-                    await self._converse(socket)
-            except InvalidHandshake as error:
+                    extra_headers={"Authorization": _basic(self._user, self._password)},
+                    disconnect_on_exception=False,
+                    websocket_handshake_timeout=self._seconds,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=self._alive_seconds,
+                    auto_ping_reply_timeout=self._alive_seconds,
+                    max_frame_size=LARGEST_MESSAGE,
+                    use_aiofastnet=False,  # uvloop's transport writes all frames of a pass at once
+                )
+                assert isinstance(messages, _Messages)
+                pause = FIRST_RETRY_SECONDS
+                try:
+                    await self._converse(socket, messages)
+                finally:
+                    socket.disconnect(graceful=False)
+            except WSHandshakeError as error:
                 self.last_error = (
                     f"{error}; is the ARI user or password wrong?" if "401" in str(error) else str(error)
                 )
-            except (OSError, WebSocketException, TimeoutError) as error:
+            except (OSError, WSError, TimeoutError) as error:
                 self.last_error = str(error) or type(error).__name__
             except Exception as error:
                 self.last_error = f"a mistake in a callback: {error!r}"
@@ -290,26 +321,25 @@ class Ari:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY_SECONDS)
 
-    async def _converse(self, socket: _Connection) -> None:
+    async def _converse(self, socket: WSTransport, messages: _Messages) -> None:
         """Read and write one connection until it ends."""
         self._socket = socket
         self._outbox.clear()
         self._connected.set()
-        writer = asyncio.create_task(self._write(socket))
+        self._sending = self._reading_later = False
         clock = asyncio.create_task(self._watch_time())
         try:
             if self._allowed is not None:
                 _forget(self.applications.filter(self.app, self._allowed))
             if self._on_connected:
                 self._on_connected()
-            socket.deliver_to(self._read)
-            await socket.wait_closed()
-            self.last_error = f"the connection to Asterisk broke: {socket.protocol.close_exc}"
+            messages.deliver()
+            await socket.wait_disconnected()
+            self.last_error = f"the connection to Asterisk broke: {_why_closed(socket)}"
         finally:
             self._connected.clear()
             self._socket = None
-            for task in (writer, clock):
-                task.cancel()
+            clock.cancel()
             waiting, self._waiting = self._waiting, {}
             for entry in waiting.values():
                 entry.done("", NotConnected(entry.request, "the connection to Asterisk broke", sent=True))
@@ -337,17 +367,6 @@ class Ari:
         else:
             entry.done(body, None)
 
-    async def _write(self, socket: ClientConnection) -> None:
-        """Send what has gathered since the last turn of the loop in one write: system calls cost the most."""
-        with contextlib.suppress(WebSocketException):  # the reader sees the loss and tells
-            while True:
-                await self._to_send.wait()
-                self._to_send.clear()
-                while self._outbox:
-                    socket.protocol.send_text(self._outbox.popleft())
-                socket.transport.write(b"".join(socket.protocol.data_to_send()))
-                await socket.drain()
-
     async def _watch_time(self) -> None:
         """Fail the requests that got no answer in time. They are in the order of their deadlines."""
         while True:
@@ -363,38 +382,34 @@ class Ari:
                 entry.done("", RequestTimedOut(entry.request, f"no answer within {self._seconds:g} s"))
 
 
-class _Connection(ClientConnection):
-    """Hands each message over where it is read, in order: the library's queue, and waking a task for each
-    message, cost as much as all the rest of reading."""
+class _Messages(WSListener):
+    """Hands each message over where it is read, in order; those that come before `deliver` wait for it."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._deliver: Callable[[bytes], None] | None = None
-        self._early: list[bytes] = []  # messages that came before `deliver_to`
+    def __init__(self, deliver: Callable[[bytes], None]) -> None:
+        self._deliver = deliver
+        self._early: list[bytes] | None = []
         self._parts: list[bytes] = []  # of a message in several frames
 
-    def deliver_to(self, deliver: Callable[[bytes], None]) -> None:
-        """From now on `deliver` gets the messages, at once those that came already. It must not raise."""
-        self._deliver = deliver
-        early, self._early = self._early, []
-        for message in early:
-            deliver(message)
+    def deliver(self) -> None:
+        """From now on the messages are delivered, at once those that came already."""
+        early, self._early = self._early, None
+        for message in early or ():
+            self._deliver(message)
 
-    def process_event(self, event: Event) -> None:
-        if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
-            super().process_event(event)
+    def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is not WSMsgType.TEXT and frame.msg_type is not WSMsgType.CONTINUATION:
             return
-        message = bytes(event.data)
-        if self._parts or not event.fin:
+        message = frame.get_payload_as_bytes()
+        if self._parts or not frame.fin:
             self._parts.append(message)
-            if not event.fin:
+            if not frame.fin:
                 return
             message = b"".join(self._parts)
             self._parts.clear()
-        if self._deliver is None:
-            self._early.append(message)
-        else:
+        if self._early is None:
             self._deliver(message)
+        else:
+            self._early.append(message)
 
 
 class _Waiting(msgspec.Struct):
@@ -414,6 +429,11 @@ class _RestRequest(msgspec.Struct, tag="RESTRequest", tag_field="type", omit_def
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+
+
+def _why_closed(socket: WSTransport) -> str:
+    told = socket.close_handshake and socket.close_handshake.recv
+    return f"{told.code} {told.reason}".strip() if told else "no word of why"
 
 
 def _basic(user: str, password: str) -> str:

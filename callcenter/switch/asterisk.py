@@ -74,6 +74,7 @@ from callcenter.switch.translate import (
 log = structlog.get_logger(__name__)
 
 LANES = 3  # connections for requests: one for offers, two for the rest
+LANE_ANSWERS_SECONDS = 0.1  # nobody waits for them, but a refusal must become known soon
 POLL_SECONDS = 1.0  # phones in calls that are not ours, while there are any
 SLOW_POLL_SECONDS = 10.0  # the same, while there are none: a look at 400 channels is work for both
 SURVEY_RETRY_SECONDS = 0.2
@@ -178,11 +179,12 @@ class AsteriskSwitch:
 
     def send(self, commands: Sequence[Command]) -> None:
         """Carry commands out, in order. Never waits."""
-        for command in commands:
-            try:
-                self._send(command)
-            except (Untranslatable, ValueError) as error:
-                self._failed(command, Failure.REFUSED, str(error))
+        with self._lanes.together():
+            for command in commands:
+                try:
+                    self._send(command)
+                except (Untranslatable, ValueError) as error:
+                    self._failed(command, Failure.REFUSED, str(error))
 
     def _send(self, command: Command) -> None:
         if isinstance(command, SetFallbackMember):
@@ -277,6 +279,7 @@ class AsteriskSwitch:
             on_lost=self._lane_lost,
             allowed_events=(),
             request_seconds=self._settings.request_seconds,
+            answers_seconds=LANE_ANSWERS_SECONDS,
         )
 
     def _lane_lost(self, why: str) -> None:

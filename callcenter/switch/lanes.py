@@ -8,7 +8,8 @@ order the floor decided; what follows goes on a lane of the contact's, in its ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from zlib import crc32
 
@@ -32,6 +33,17 @@ class Lanes:
 
     async def close(self) -> None:
         await asyncio.gather(*[ari.close() for ari in (self._main, *self._others)])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is told inside leaves at its end, in one write to each connection."""
+        for ari in (self._main, *self._others):
+            ari.hold()
+        try:
+            yield
+        finally:
+            for ari in (self._main, *self._others):
+                ari.flush()
 
     def tell(self, command: Command, request: AriRequest, failed: Callable[[AriError], None]) -> None:
         """Send one request of `command` on its contact's lane; see `Ari.tell`."""

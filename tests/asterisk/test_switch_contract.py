@@ -14,6 +14,7 @@ from callcenter.floor.commands import Command, SetFallbackMember, TagLeg
 from callcenter.floor.events import CallArrived, Event, LegHungUp, SwitchLost, SwitchSurveyed
 from callcenter.switch.ari import Ari, AriError, NotConnected, NotFound, Refused, RequestTimedOut
 from callcenter.switch.asterisk import AsteriskSwitch
+from callcenter.switch.operations import AriRequest
 from callcenter.testing.contract import CHECKS, Stage, caller
 from tests.asterisk.switchbox import Pair, pair
 from tests.servers import eventually
@@ -354,6 +355,26 @@ def test_what_a_callback_raises_ends_nothing() -> None:
     asyncio.run(run())
     assert heard == ["Bad", "Good"]
     assert len(complaints) == 5
+
+
+def test_answers_nobody_waits_for_are_read_later_and_not_lost(quiet: Pair) -> None:
+    box = quiet.centre.settings()
+
+    async def run() -> None:
+        ari = Ari(box.host, box.http_port, box.ari_user, box.ari_password, app="slow", answers_seconds=0.2)
+        refused: list[AriError] = []
+        async with ari:
+            for number in range(5):
+                ari.tell(AriRequest("DELETE", f"bridges/none-{number}"), refused.append)
+            began = time.monotonic()
+            while len(refused) < 5:
+                assert time.monotonic() < began + SECONDS
+                await asyncio.sleep(0.005)
+            assert all(isinstance(error, NotFound) for error in refused)
+            await asyncio.sleep(0.25)  # it reads again as things come
+            await ari.asterisk.ping()
+
+    asyncio.run(run())
 
 
 def test_no_answer_in_time() -> None:
