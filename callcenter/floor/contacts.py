@@ -38,6 +38,7 @@ class Cue(StrEnum):
     AGENT_GONE = "agent's leg gone"
     CONNECT_FAILED = "could not be joined"
     OUTSIDE_FAILED = "could not be sent outside"
+    WIDEN_DUE = "ring to be widened"
 
 
 @dataclass(slots=True)
@@ -57,6 +58,10 @@ class Contact:
     agent_leg: str = ""
     bridge: str = ""
     connected_at: float = 0.0
+    head_start: float = 0.0  # seconds by which he stands further in front than he came
+    widened: int = 0  # how many times his ring has been widened
+    held_for: str = ""  # waits for this agent alone
+    held_until: float = 0.0
     offers: int = 0
     tagged: bool = False  # the caller's leg knows his queue
     music: bool = False  # hears music

@@ -13,6 +13,7 @@ from callcenter.floor import agents
 from callcenter.floor.commands import DestroyBridge, HangUp, SendOutside
 from callcenter.floor.contacts import Contact, ContactState, answer, play, step, stop_sounds
 from callcenter.floor.records import ContactClosed, Outcome
+from callcenter.floor.sticky import remember
 
 if TYPE_CHECKING:
     from callcenter.floor.scene import Scene
@@ -25,6 +26,7 @@ def turn_away(scene: Scene, contact: Contact, at: float, outcome: Outcome, promp
     """Say why, then hang up or send outside (`message_over`); at once where there is nothing to say."""
     scene.stop(f"wait:{contact.id}")
     scene.stop(f"answer:{contact.id}")
+    scene.stop(f"widen:{contact.id}")
     stop_sounds(scene, contact)
     contact.leaving_as = outcome.value
     contact.state = ContactState.LEAVING
@@ -78,10 +80,12 @@ def drop_offer(scene: Scene, contact: Contact, at: float) -> None:
 
 def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: str, detail: str = "") -> None:
     """Write the contact's closing record; `ended_by` is "caller", "agent", "centre" or "switch"."""
-    for timer in ("ring", "wait", "answer"):
+    for timer in ("ring", "wait", "answer", "widen"):
         scene.stop(f"{timer}:{contact.id}")
     step(scene, contact, at, outcome.value, agent=contact.agent, detail=detail or f"ended by {ended_by}")
     talked = contact.connected_at > 0.0
+    if talked:
+        remember(scene, contact)
     waited_until = contact.connected_at if talked else at
     scene.note(
         ContactClosed(

@@ -6,6 +6,7 @@ same lines. An event names legs and contacts by our ids; nothing of Asterisk's J
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -130,6 +131,7 @@ class SeenLeg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    head_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class AgentDefinition:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
+    skills: Mapping[str, int] = field(default_factory=dict)  # name -> level
+    weights: Mapping[str, int] = field(default_factory=dict)  # queue -> weight, where it is not 1
 
 
 @dataclass(frozen=True, slots=True)

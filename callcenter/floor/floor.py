@@ -4,7 +4,8 @@
     outcome = floor.receive(CallArrived(at=…, contact=…, ani=…, dnis=…, arrived_at=…))
 
 The caller (the engine, the simulator, a test) saves what changed, then carries out the commands; one
-that fails comes back as CommandFailed. Nothing here reads a clock: time is `event.at`.
+that fails comes back as CommandFailed. Nothing here reads a clock or throws dice: time is
+`event.at`, chance comes with the event.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, sessions, survey
+from callcenter.floor import agents, events, journey, sessions, survey, widening
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -24,8 +25,9 @@ from callcenter.floor.commands import (
     SendOutside,
     StartMusic,
 )
-from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.contacts import Contact, Cue
 from callcenter.floor.events import Event, Failure
+from callcenter.floor.matching import settle
 from callcenter.floor.plan import FloorPlan
 from callcenter.floor.records import NightSwitched
 from callcenter.floor.scene import Outcome, Scene
@@ -52,39 +54,21 @@ class Floor:
         """Take over a snapshot. Nothing is offered until a SwitchSurveyed has come."""
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
+        self.scene.regulars.restore(meta)
 
-    def receive(self, event: Event) -> Outcome:
-        """Act on one event.
+    def receive(self, event: Event, chance: float = 0.0) -> Outcome:
+        """Act on one event. `chance`, uniform in [0, 1) and new for each event, feeds the random strategies.
 
         An event that fits nothing (late, repeated, unknown leg) changes nothing; if it should not have
         come at all, `Outcome.oddities` says so.
         """
         scene = self.scene
         outcome = scene.outcome = Outcome()
+        scene.chance = chance
         _RECEIVE[type(event)](scene, event)
         if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting):
-            _settle(scene, event.at)
+            settle(scene, event.at)
         return outcome
-
-
-def _settle(scene: Scene, at: float) -> None:
-    """Bring waiting callers and free agents together: of the queues that an event touched, the caller who
-    came first is offered to his queue's best free agent, as long as there are both."""
-    names = scene.unsettled
-    for number in scene.freed:
-        names.update(dict.fromkeys(scene.agents[number].queues))
-    queues = [q for name in names if (q := scene.queues.get(name)) is not None]
-    while both := [q for q in queues if q.waiting and q.free]:
-        queue = min(both, key=lambda q: q.waiting[0])
-        journey.offer(scene, scene.contacts[queue.first_caller], scene.agents[queue.best_agent], at)
-        queues = both
-    scene.unsettled.clear()
-    scene.freed.clear()
-    for contact_id in scene.newly_waiting:
-        contact = scene.contacts.get(contact_id)
-        if contact is not None and contact.state in (ContactState.WAITING, ContactState.OFFERED):
-            journey.entertain(scene, contact, at)
-    scene.newly_waiting.clear()
 
 
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
@@ -173,6 +157,9 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
     elif kind == "wrapup":
         if (agent := scene.agents.get(subject)) is not None and agent.activity is agents.Activity.WRAPUP:
             agents.wrapup_over(scene, event.at, agent)
+    elif kind == "rest":
+        if (agent := scene.agents.get(subject)) is not None:
+            agents.rested(scene, agent)
     elif kind == "session":
         if (session := scene.sessions.get(subject)) is not None:
             sessions.timed_out(scene, session, event.at)
@@ -183,7 +170,12 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
         survey.fallback_empty(scene)
 
 
-_CONTACT_TIMERS = {"ring": Cue.RING_LIMIT, "wait": Cue.WAIT_LIMIT, "answer": Cue.ANSWER_DUE}
+_CONTACT_TIMERS = {
+    "ring": Cue.RING_LIMIT,
+    "wait": Cue.WAIT_LIMIT,
+    "answer": Cue.ANSWER_DUE,
+    "widen": Cue.WIDEN_DUE,
+}
 
 
 def _pin_checked(scene: Scene, event: events.PinChecked) -> None:
@@ -198,6 +190,7 @@ def _people(scene: Scene, event: events.PeoplePublished) -> None:
 
 def _plan(scene: Scene, event: events.PlanApplied) -> None:
     scene.take_plan(event.plan)
+    widening.replan(scene, event.at)
 
 
 def _switch_lost(scene: Scene, _event: events.SwitchLost) -> None:

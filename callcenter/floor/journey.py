@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents
+from callcenter.floor import agents, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import Contact, ContactState, Cue, answer, play, start_music, step, stop_sounds
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from callcenter.floor.scene import Scene
 
 
-def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
+def arrive(scene: Scene, event: CallArrived, accepted: bool = False, head_start: float | None = None) -> None:
     """A caller is here: greet, queue, or turn away. A repeated arrival changes nothing.
 
     Whoever comes answered, or was in a queue before (`accepted`), has heard the greeting and keeps his
-    place: he comes back after a restart or from the fallback queue.
+    place: he comes back after a restart or from the fallback queue. `head_start` is what he had then; else
+    his number's.
     """
     if event.contact in scene.contacts:
         return
@@ -55,6 +56,9 @@ def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
         node=event.node,
         answered=event.answered,
     )
+    if head_start is None:
+        head_start = float(service.head_start_seconds) if service else 0.0
+    contact.head_start = head_start
     scene.contacts[contact.id] = contact
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, event.at, "arrived", detail=f"{contact.ani} -> {contact.dnis}")
@@ -122,7 +126,12 @@ def entertain(scene: Scene, contact: Contact, at: float) -> None:
     plan = scene.queues[contact.queue].plan
     if contact.state is ContactState.WAITING and not contact.tagged:
         contact.tagged = True
-        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
+        scene.do(
+            TagLeg(
+                *(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language),
+                contact.head_start,
+            )
+        )
     if contact.music:
         return
     offered = contact.state is ContactState.OFFERED and not contact.answered
@@ -147,6 +156,7 @@ def join_queue(scene: Scene, contact: Contact, at: float) -> None:
     if plan.max_wait_seconds:
         scene.start(f"wait:{contact.id}", contact.queued_at + plan.max_wait_seconds)
     step(scene, contact, at, "queued")
+    widening.begin(scene, contact, at)
     _wait(scene, contact)
 
 
@@ -178,7 +188,7 @@ def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
 
 def set_aside(scene: Scene, contact: Contact, at: float) -> None:
     """What was saved of a living caller is out of date: forget it without an outcome; he is taken in anew."""
-    for timer in ("ring", "wait", "answer"):
+    for timer in ("ring", "wait", "answer", "widen"):
         scene.stop(f"{timer}:{contact.id}")
     if contact.queue in scene.queues:
         scene.queues[contact.queue].leave(contact)
@@ -229,6 +239,7 @@ def _waited_too_long(scene: Scene, contact: Contact, at: float, _note: str) -> N
 def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.stop(f"ring:{contact.id}")
     scene.stop(f"wait:{contact.id}")
+    widening.stop(scene, contact)
     stop_sounds(scene, contact)
     answer(scene, contact)
     contact.state = ContactState.TALKING
@@ -248,6 +259,7 @@ def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None
     contact.state = ContactState.WAITING
     if agent is not None:
         agents.offer_over(scene, at, agent, blame)
+    widening.let_go(scene, contact, at)
     if _is_past_limit(scene, contact, at):
         _waited_too_long(scene, contact, at, "")
     else:
@@ -273,6 +285,8 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
         agents.release(scene, at, agent, 0)
     if queue.plan.max_wait_seconds:
         scene.start(f"wait:{contact.id}", at + queue.plan.max_wait_seconds)
+    contact.held_for = ""
+    widening.go_on(scene, contact, at)
     _wait(scene, contact)
 
 
@@ -326,6 +340,7 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.GREETING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.WAITING, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.WAITING,)),
     (_S.WAITING, Cue.WAIT_LIMIT): Row(_waited_too_long, (_S.LEAVING, _S.ENDING)),
+    (_S.WAITING, Cue.WIDEN_DUE): Row(widening.widen, (_S.WAITING, _S.OFFERED)),
     (_S.WAITING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.TALKING,)),
@@ -333,6 +348,7 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.LEAVING, _S.ENDING)),
     (_S.OFFERED, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.OFFERED,)),
     (_S.OFFERED, Cue.WAIT_LIMIT): Row(_stay, (_S.OFFERED,)),
+    (_S.OFFERED, Cue.WIDEN_DUE): Row(widening.widen, (_S.OFFERED,)),
     (_S.OFFERED, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.OFFERED, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.TALKING, Cue.AGENT_GONE): Row(_agent_hung_up, (_S.ENDING,)),

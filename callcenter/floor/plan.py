@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from enum import StrEnum
 
+from callcenter.floor.skills import ANYBODY, Expression
+
 ANY_NUMBER = "*"  # the service for a DNIS that no other names
 
 
@@ -14,6 +16,10 @@ class Strategy(StrEnum):
     LONGEST_IDLE = "longest_idle"
     ROUND_ROBIN = "round_robin"
     FEWEST_CALLS = "fewest_calls"
+    LEAST_OCCUPIED = "least_occupied"
+    TOP_DOWN = "top_down"
+    RANDOM = "random"
+    WEIGHTED_RANDOM = "weighted_random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,20 @@ class ServicePlan:
     numbers: tuple[str, ...]
     queue: str
     language: str
+    skills: Expression = ANYBODY  # asked for besides what the queue asks for
+    head_start_seconds: int = 0  # its callers stand in the queue as if they had come so much earlier
+    agent: str = ""  # takes its callers first, for the queue's sticky_seconds
     hours: str = ""  # "" for always open
     night_switch: bool = True  # obeys the night switch
     closed_prompts: tuple[str, ...] = ("closed",)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """What a caller asks of an agent when he has been in the queue for `after` seconds."""
+
+    after: int
+    skills: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,13 @@ class QueuePlan:
     name: str
     title: str
     strategy: Strategy = Strategy.LONGEST_IDLE
+    skills: Expression = ANYBODY  # what an agent must have
+    prefer: tuple[str, ...] = ()  # highest level of these skills first, then by the strategy
+    rings: tuple[Ring, ...] = ()  # take the place of `skills`, one after the other, `after` ascending
+    weight_seconds: int = 0  # its callers go before those of other queues, as if they had waited longer
+    sticky_seconds: int = 0  # a caller waits so long for the agent he last talked to (or his number's)
+    misses: int = 1  # so many offers missed in a row set an agent not ready; 0: never
+    retry_after_seconds: int = 5  # an agent who missed an offer and stays ready is left alone for so long
     ring_seconds: int = 20  # an agent's phone rings so long before it counts as not answered
     wrapup_seconds: int = 0  # 0: none
     service_level_seconds: int = 20

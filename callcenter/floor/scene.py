@@ -16,6 +16,8 @@ from callcenter.floor.plan import ANY_NUMBER, FloorPlan, QueuePlan, ServicePlan
 from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
 from callcenter.floor.sessions import Session
+from callcenter.floor.skills import ANYBODY
+from callcenter.floor.sticky import Regulars
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Scene:
         self.timers: set[str] = set()
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
+        self.regulars = Regulars()
+        self.chance = 0.0  # of the event at hand
         self.connected = True  # to Asterisk; nothing is offered while it is not
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order
@@ -57,10 +61,12 @@ class Scene:
         used = {c.queue for c in self.contacts.values()}
         for name in [n for n in self.queues if n not in plan.queues and n not in used]:
             del self.queues[name]
+        asked = {s.name: s.skills for s in plan.services.values() if s.skills != ANYBODY}
         for name, queue_plan in plan.queues.items():
-            fresh = Queue(queue_plan)
+            fresh = Queue(queue_plan, asked)
             if (old := self.queues.get(name)) is not None:
-                fresh.waiting = old.waiting
+                for contact_id in old.waiting_ids():
+                    fresh.join(self.contacts[contact_id])
             self.queues[name] = fresh
         for agent in self.agents.values():
             self.file(agent)
@@ -89,8 +95,14 @@ class Scene:
         self.outcome.meta["night"] = "1" if closed else "0"
 
     def is_free(self, agent: Agent) -> bool:
-        """Ready, idle, and no leg of ours (one being hung up included) on the phone."""
-        return agent.presence is Presence.READY and agent.activity is Activity.IDLE and not agent.leg
+        """Ready, idle, not left alone after a missed offer, and no leg of ours (one being hung up included)
+        on the phone."""
+        return (
+            agent.presence is Presence.READY
+            and agent.activity is Activity.IDLE
+            and not agent.leg
+            and not agent.resting_until
+        )
 
     def file(self, agent: Agent) -> None:
         """Put the agent into the free lists of his queues, or take him out."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, sessions
+from callcenter.floor import agents, journey, sessions, widening
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -138,7 +138,7 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
             scene.do(StopPlayback(contact.playback))
             journey.join_queue(scene, contact, at)
         case ContactState.WAITING:
-            scene.queues[contact.queue].join(contact)
+            widening.widen(scene, contact, at, "")
             scene.newly_waiting.append(contact.id)
         case ContactState.OFFERED | ContactState.TALKING if other is None:
             journey.happen(scene, contact, at, Cue.AGENT_GONE)
@@ -188,7 +188,8 @@ def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg
     agent = _seat_of(scene, event.at, partner) if partner else None
     if partner is None or agent is None:
         arrived = CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
-        journey.arrive(scene, arrived, accepted=bool(leg.queue))
+        head_start = leg.head_start if leg.queue else None
+        journey.arrive(scene, arrived, accepted=bool(leg.queue), head_start=head_start)
         return
     service = scene.service_for(leg.dnis)
     told = (leg.queue, partner.queue, service.queue if service else "")

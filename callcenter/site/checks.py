@@ -27,6 +27,7 @@ def cross_check(site: Site, raw: Mapping[str, Any], folder: Path) -> list[Fault]
         *_names_given_twice(site, raw),
         *_references(site, raw),
         *_numbers(site),
+        *_sticky(site),
         *_phones(site),
         *_codes(site),
         *_emergency(site),
@@ -127,6 +128,16 @@ def _numbers(site: Site) -> Iterator[Fault]:
                     f"{what} is already given to numbers[{owners[number] + 1}]",
                 )
             owners.setdefault(number, index)
+
+
+def _sticky(site: Site) -> Iterator[Fault]:
+    waits = {queue.name: queue.sticky_seconds for _, queue in _present(site.queues)}
+    for index, entry in _present(site.numbers):
+        if entry.agent and waits.get(entry.queue, 1) == 0:
+            yield (
+                ("numbers", index, "agent"),
+                f'queue "{entry.queue}" must say for how long its callers wait for him: sticky_seconds',
+            )
 
 
 def _phones(site: Site) -> Iterator[Fault]:

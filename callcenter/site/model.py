@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from rapidfuzz import process
 
 from callcenter.floor.plan import Strategy
-from callcenter.site import opening
+from callcenter.site import opening, skills
 from callcenter.site.numbers import DIALLED, OUTSIDE, expand
 
 _COUNTRIES = list_supported_countries(include_aliases=False)
@@ -130,6 +130,8 @@ Dialled = Annotated[
 OutsideNumber = Annotated[str, _matching(OUTSIDE, "a number of 2 to 20 digits, + in front allowed")]
 EmergencyNumber = Annotated[str, _matching(r"[0-9]{2,6}", "2 to 6 digits")]
 Code = Annotated[str, _matching(r"[*#][0-9*#]{1,5}", "a code such as *11: * or #, then 1 to 5 of 0-9 * #")]
+Skills = Annotated[str, _parsed(skills.parse)]
+SkillName = Annotated[str, AfterValidator(skills.skill_name)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=86_400)]
@@ -205,6 +207,11 @@ class Number(Section):
     service: Name | Literal[""] = ""  # its name in reports; "" for the queue's name
     language: Language | Literal[""] = ""
     hours: str = ""  # "" for always open
+    skills: Skills = ""  # asked for besides what the queue asks for
+    head_start_seconds: Seconds = 0
+    agent: Annotated[str, _matching(r"[0-9]{0,12}", "an agent's number: 1 to 12 digits")] = (
+        ""  # has its callers first
+    )
     night_switch: Flag = True
     closed_prompts: tuple[Prompt, ...] = ("closed",)
 
@@ -224,12 +231,26 @@ class Hours(Section):
         return self
 
 
+class Ring(Section):
+    """`{ after = 30, skills = "chinese" }`: what a caller asks of an agent after so many seconds."""
+
+    after: Annotated[int, Field(strict=True, ge=1, le=86_400)]
+    skills: Skills
+
+
 class Queue(Section):
     """`[[queues]]`: see `floor.plan.QueuePlan` for what each key means."""
 
     name: Name
     title: Title | Literal[""] = ""
     strategy: Strategy = Strategy.LONGEST_IDLE
+    skills: Skills = ""
+    prefer: Annotated[tuple[SkillName, ...], Field(max_length=8), BeforeValidator(_listed)] = ()
+    rings: tuple[Ring, ...] = ()
+    weight_seconds: Seconds = 0
+    sticky_seconds: Seconds = 0
+    misses: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
+    retry_after_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 5
     ring_seconds: Annotated[int, Field(strict=True, ge=3, le=300)] = 20
     wrapup_seconds: Seconds = 0
     service_level_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 20
@@ -243,6 +264,15 @@ class Queue(Section):
     full_prompts: tuple[Prompt, ...] = ("queue-full",)
     max_wait_prompts: tuple[Prompt, ...] = ("max-wait",)
     overflow_number: OutsideNumber | Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _rings_widen_in_order(self) -> Queue:
+        times = [ring.after for ring in self.rings]
+        if times != sorted(set(times)):
+            raise ValueError(
+                f"`rings` must come one after the other: `after` is {', '.join(map(str, times))}"
+            )
+        return self
 
 
 class Phones(Section):

@@ -14,10 +14,11 @@ from callcenter.floor.plan import (
     HoursPlan,
     PhonePlan,
     QueuePlan,
+    Ring,
     ServicePlan,
     Span,
 )
-from callcenter.site import opening
+from callcenter.site import opening, skills
 from callcenter.site.model import Hours, Number, Queue, Site
 
 _YEARS_AHEAD = 5  # an engine that runs longer without a restart or an `apply` loses sight of holidays
@@ -68,6 +69,9 @@ def _service(site: Site, number: Number) -> ServicePlan:
         numbers=number.number,
         queue=number.queue,
         language=number.language or site.language,
+        skills=skills.parse(number.skills),
+        head_start_seconds=number.head_start_seconds,
+        agent=number.agent,
         hours=number.hours,
         night_switch=number.night_switch,
         closed_prompts=number.closed_prompts,
@@ -75,7 +79,12 @@ def _service(site: Site, number: Number) -> ServicePlan:
 
 
 def _queue(queue: Queue) -> QueuePlan:
-    return QueuePlan(**{**queue.model_dump(), "title": queue.title or queue.name})
+    parsed = {
+        "title": queue.title or queue.name,
+        "skills": skills.parse(queue.skills),
+        "rings": tuple(Ring(ring.after, skills.parse(ring.skills)) for ring in queue.rings),
+    }
+    return QueuePlan(**{**queue.model_dump(), **parsed})
 
 
 def _hours(site: Site, name: str, hours: Hours, years: range) -> HoursPlan:

@@ -37,6 +37,7 @@ class Leg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    head_start: float = 0.0
 
 
 class Asterisk:
@@ -147,6 +148,7 @@ class Asterisk:
                 agent=leg.agent,
                 queue=leg.queue,
                 language=leg.language,
+                head_start=leg.head_start,
             )
             for leg in self.legs.values()
         )
@@ -235,6 +237,7 @@ class Asterisk:
                 self.playing[command.playback] = leg.id
             case do.TagLeg():
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
+                leg.head_start = command.head_start
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from callcenter.floor import events as seen
-from callcenter.floor.agents import Activity, Presence
-from callcenter.floor.contacts import ContactState
+from callcenter.floor.agents import Activity, Agent, Presence
+from callcenter.floor.contacts import Contact, ContactState
+from callcenter.floor.queues import Queue
 from callcenter.floor.records import AgentState, ContactClosed, ContactStep
+from callcenter.floor.routing import key_of, place
 from callcenter.floor.scene import Scene
+from callcenter.floor.skills import meets
 from callcenter.state.codec import encode
 from tests.floor.world import World
 
@@ -81,6 +84,10 @@ def timers_have_subjects(world: World) -> None:
                 alive = contact is not None and contact.state in IN_QUEUE and not contact.answered
             case "wrapup":
                 alive = agent is not None and agent.activity is Activity.WRAPUP
+            case "widen":
+                alive = contact is not None and contact.state in IN_QUEUE
+            case "rest":
+                alive = agent is not None and agent.resting_until > 0.0
             case "session":
                 alive = subject in scene.sessions or not scene.connected
             case "hangup":
@@ -113,24 +120,34 @@ def indexes_agree(scene: Scene) -> None:
     for name, queue in scene.queues.items():
         assert queue.free == sorted(queue.free)
         free = {a.number for a in scene.agents.values() if scene.is_free(a) and name in a.queues}
-        assert {key[2] for key in queue.free} == free, f"free agents of {name}"
+        assert {key[-1] for key in queue.free} == free, f"free agents of {name}"
         for key in queue.free:
-            assert queue._key(scene.agents[key[2]]) == key, f"{key[2]} stands in {name} by an old key"
+            assert key_of(scene.agents[key[-1]], queue.plan) == key, (
+                f"{key[-1]} stands in {name} by an old key"
+            )
 
 
 def queues_agree(scene: Scene) -> None:
     for name, queue in scene.queues.items():
         waiting = sorted(
-            (c.arrived_at, c.id)
-            for c in scene.contacts.values()
-            if c.queue == name and c.state is ContactState.WAITING
+            place(c) for c in scene.contacts.values() if c.queue == name and c.state is ContactState.WAITING
         )
         assert queue.waiting == waiting, f"{name}: {queue.waiting} wait, should be {waiting}"
 
 
 def nobody_waits_beside_a_free_agent(scene: Scene) -> None:
     for name, queue in scene.queues.items():
-        assert not (queue.waiting and queue.free), f"{name}: {queue.waiting[0]} waits beside {queue.free[0]}"
+        for _, _, _, number in queue.free:
+            for contact_id in queue.waiting_ids():
+                assert not may_take(scene.agents[number], scene.contacts[contact_id], queue), (
+                    f"{name}: {contact_id} waits beside {number}"
+                )
+
+
+def may_take(agent: Agent, contact: Contact, queue: Queue) -> bool:
+    if contact.held_for:
+        return contact.held_for == agent.number
+    return meets(queue.needs(contact), agent.skills)
 
 
 def every_contact_closes_once(world: World) -> None:

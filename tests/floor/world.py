@@ -21,7 +21,9 @@ from callcenter.floor.events import Event, Failure
 from callcenter.floor.floor import Floor
 from callcenter.floor.plan import FloorPlan, Strategy
 from callcenter.floor.records import ContactClosed, ContactStep, Record
+from callcenter.floor.routing import place
 from callcenter.floor.scene import Outcome
+from callcenter.floor.skills import meets
 from callcenter.state.codec import decode, encode
 from tests.floor import plans
 from tests.floor.asterisk import Asterisk
@@ -254,14 +256,26 @@ class World(Asterisk):
             if not isinstance(ring, do.RingAgent):
                 continue
             queue = scene.queues[ring.queue]
-            assert not queue.waiting or (ring.arrived_at, ring.contact) < queue.waiting[0], (
-                f"{ring.contact} was offered before {queue.waiting[0]}"
-            )
+            contact = scene.contacts[ring.contact]
+            for other_id in queue.waiting_ids():
+                other = scene.contacts[other_id]
+                same = (other.held_for, queue.needs(other)) == (contact.held_for, queue.needs(contact))
+                assert not same or place(contact) < place(other), f"{contact} was offered before {other}"
             old = before.get(ring.agent)
             offered_at = _decoded(Agent, old).offered_at if old is not None else 0.0
             chosen = replace(scene.agents[ring.agent], offered_at=offered_at)
             for agent in scene.agents.values():
-                if scene.is_free(agent) and ring.queue in agent.queues:
+                may = (
+                    agent.number == contact.held_for
+                    if contact.held_for
+                    else meets(queue.needs(contact), agent.skills)
+                )
+                if (
+                    may
+                    and scene.is_free(agent)
+                    and ring.queue in agent.queues
+                    and queue.plan.strategy in RANKS
+                ):
                     rank = RANKS[queue.plan.strategy]
                     assert rank(chosen) <= rank(agent), f"{ring.agent} was rung, {agent.number} was due"
 

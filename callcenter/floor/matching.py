@@ -1,0 +1,35 @@
+"""Bringing waiting callers and free agents together, after every event that touched a queue."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from callcenter.floor import journey
+from callcenter.floor.contacts import ContactState
+
+if TYPE_CHECKING:
+    from callcenter.floor.scene import Scene
+
+_SCORE = attrgetter("score")
+
+
+def settle(scene: Scene, at: float) -> None:
+    """Of the queues that the event touched, the caller of the smallest score is offered to the best of the
+    free agents who may take him, as long as there are both."""
+    names = scene.unsettled
+    for number in scene.freed:
+        names.update(dict.fromkeys(scene.agents[number].queues))
+    lanes = [lane for name in names if (q := scene.queues.get(name)) is not None for lane in q.ready_lanes()]
+    while lanes:
+        lane = min(lanes, key=_SCORE) if len(lanes) > 1 else lanes[0]
+        contact = scene.contacts[lane.first_caller]
+        journey.offer(scene, contact, scene.agents[lane.best_agent(scene.chance, contact)], at)
+        lanes = [each for each in lanes if each.waiting and each.free]
+    scene.unsettled.clear()
+    scene.freed.clear()
+    for contact_id in scene.newly_waiting:
+        found = scene.contacts.get(contact_id)
+        if found is not None and found.state in (ContactState.WAITING, ContactState.OFFERED):
+            journey.entertain(scene, found, at)
+    scene.newly_waiting.clear()
