@@ -34,6 +34,10 @@ class Regulars:
         """ "" for a caller who is not remembered."""
         return self._agents.get(ani, "")
 
+    def callers(self) -> Mapping[str, str]:
+        """All of them and their agents, longest ago first."""
+        return self._agents
+
     def remember(self, ani: str, agent: str) -> tuple[str, str]:
         """Gives the entry of meta to be saved."""
         self._take(ani, agent)

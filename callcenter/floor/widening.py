@@ -80,6 +80,7 @@ def replan(scene: Scene, at: float) -> None:
         if queue is None or not (queue.plan.rings or contact.held_for or contact.widened):
             continue
         if contact.state in (ContactState.WAITING, ContactState.OFFERED):
+            scene.outcome.contacts.add(contact.id)
             widen(scene, contact, at, "")
 
 

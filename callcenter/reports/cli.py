@@ -20,6 +20,7 @@ from callcenter.floor.records import ContactClosed, ContactStep, Outcome
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
 from callcenter.reports.days import SiteDay, site_day
+from callcenter.reports.explain import explain_queue
 from callcenter.reports.live import queues_now
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
@@ -107,6 +108,9 @@ def show_call(context: Context, contact_id: str) -> None:
 @click.group(epilog="Example: callcenter queues show")
 def queues() -> None:
     """The queues, live."""
+
+
+queues.add_command(explain_queue)
 
 
 @queues.command("show", epilog="Example: callcenter queues show --json")

@@ -12,6 +12,7 @@ from callcenter.floor.records import AgentState, ContactClosed, ContactStep
 from callcenter.floor.routing import key_of, place
 from callcenter.floor.scene import Scene
 from callcenter.floor.skills import meets
+from callcenter.floor.sticky import Regulars
 from callcenter.state.codec import encode
 from tests.floor.world import World
 
@@ -40,6 +41,9 @@ def saved_is_what_is(world: World) -> None:
     scene = world.floor.scene
     assert {k: encode(c) for k, c in scene.contacts.items()} == world.saved.contacts, "contacts not saved"
     assert {k: encode(a) for k, a in scene.agents.items()} == world.saved.agents, "agents not saved"
+    regulars = Regulars()
+    regulars.restore(world.saved.meta)
+    assert [*regulars.callers().items()] == [*scene.regulars.callers().items()], "regulars not saved"
 
 
 def offers_match(scene: Scene) -> None:

@@ -10,13 +10,19 @@ from typing import TypeAlias
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.events import AgentDefinition, Failure
-from callcenter.floor.plan import QueuePlan
+from callcenter.floor.plan import QueuePlan, Ring, Strategy
+from callcenter.floor.skills import ANYBODY, Skill, Without
 from tests.floor import plans
 from tests.floor.invariants import check, is_empty, records_add_up
 from tests.floor.world import World
 
 Step: TypeAlias = tuple[str, int]
 
+SERVICES = (
+    *plans.SERVICES[:2],
+    replace(plans.SERVICES[2], head_start_seconds=30, skills=Without(Skill("loans", 5))),
+    replace(plans.SERVICES[3], agent="14"),
+)
 BUSY_PLAN = plans.plan(
     QueuePlan(
         "sales",
@@ -26,8 +32,17 @@ BUSY_PLAN = plans.plan(
         music="default",
         max_wait_seconds=60,
         max_waiting=3,
+        skills=Skill("chinese", 3),
+        rings=(Ring(10, Skill("chinese")), Ring(30, ANYBODY)),
+        misses=2,
     ),
-    replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234"),
+    replace(
+        plans.HELP,
+        strategy=Strategy.WEIGHTED_RANDOM,
+        prefer=("loans",),
+        max_wait_seconds=30,
+        overflow_number="5551234",
+    ),
     replace(
         plans.GOLD,
         max_waiting=2,
@@ -35,7 +50,11 @@ BUSY_PLAN = plans.plan(
         max_wait_seconds=45,
         max_wait_prompts=(),
         overflow_number="5559999",
+        weight_seconds=20,
+        sticky_seconds=20,
+        misses=0,
     ),
+    services={s.name: s for s in SERVICES},
 )
 NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
@@ -112,6 +131,7 @@ def _plan(w: World, n: int) -> None:
         del queues["help"], services["help"]
     elif n % 3 == 2:
         queues["gold"] = replace(plans.GOLD, music="", wrapup_seconds=5)
+        queues["sales"] = replace(queues["sales"], skills=ANYBODY, rings=queues["sales"].rings[n % 2 :])
     w.apply(replace(BUSY_PLAN, queues=queues, services=services))
 
 
@@ -120,7 +140,8 @@ def _people(w: World, n: int) -> None:
     if n % 3 == 1:
         del people[n % 4]
     elif n % 3 == 2:
-        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111")
+        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111", skills={"loans": 9})
+        people[2] = replace(people[2], weights={"help": 5}, skills={})
     w.publish(people)
 
 

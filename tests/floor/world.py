@@ -11,6 +11,7 @@ import copy
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 from callcenter.floor import commands as do
@@ -64,6 +65,7 @@ class World(Asterisk):
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
         self.forgot = False  # state was lost, so that records may overlap
         self.disturbed = False
+        self.dice = Random(7)
         self.publish()
 
     # What people do.
@@ -90,7 +92,7 @@ class World(Asterisk):
         """Give the floor one event; save, then act (unless the engine dies in between)."""
         self.told.append(event)
         before = dict(self.saved.agents)
-        outcome = self.floor.receive(event)
+        outcome = self.floor.receive(event, self.dice.random())
         self._check_offers(before, outcome)
         self._save(event, outcome)
         self.records.extend(outcome.records)
