@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from callcenter.floor import events as seen
-from callcenter.floor.agents import Activity, Agent, Presence
-from callcenter.floor.contacts import Contact, ContactState
-from callcenter.floor.queues import Queue
+from callcenter.floor.agents import Activity, Presence
+from callcenter.floor.contacts import ContactState
 from callcenter.floor.records import AgentState, ContactClosed, ContactStep
 from callcenter.floor.routing import key_of, place
 from callcenter.floor.scene import Scene
-from callcenter.floor.skills import meets
 from callcenter.floor.sticky import Regulars
 from callcenter.state.codec import encode
-from tests.floor.world import World
+from tests.floor.world import World, queue_takes
 
 IN_QUEUE = (ContactState.WAITING, ContactState.OFFERED)
 
@@ -143,15 +141,9 @@ def nobody_waits_beside_a_free_agent(scene: Scene) -> None:
     for name, queue in scene.queues.items():
         for _, _, _, number in queue.free:
             for contact_id in queue.waiting_ids():
-                assert not may_take(scene.agents[number], scene.contacts[contact_id], queue), (
+                assert not queue_takes(queue, scene.contacts[contact_id], scene.agents[number]), (
                     f"{name}: {contact_id} waits beside {number}"
                 )
-
-
-def may_take(agent: Agent, contact: Contact, queue: Queue) -> bool:
-    if contact.held_for:
-        return contact.held_for == agent.number
-    return meets(queue.needs(contact), agent.skills)
 
 
 def every_contact_closes_once(world: World) -> None:

@@ -20,7 +20,8 @@ from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
 from callcenter.floor.events import Event, Failure
 from callcenter.floor.floor import Floor
-from callcenter.floor.plan import FloorPlan, Strategy
+from callcenter.floor.plan import FloorPlan, QueuePlan, Strategy
+from callcenter.floor.queues import Queue
 from callcenter.floor.records import ContactClosed, ContactStep, Record
 from callcenter.floor.routing import place
 from callcenter.floor.scene import Outcome
@@ -35,6 +36,17 @@ RANKS: Mapping[Strategy, Callable[[Agent], float]] = {
     Strategy.ROUND_ROBIN: lambda agent: agent.offered_at,
     Strategy.FEWEST_CALLS: lambda agent: float(agent.calls_taken),
 }
+
+
+def _rank(agent: Agent, plan: QueuePlan) -> tuple[list[int], float]:
+    return [-agent.skills.get(name, 0) for name in plan.prefer], RANKS[plan.strategy](agent)
+
+
+def queue_takes(queue: Queue, contact: Contact, agent: Agent) -> bool:
+    """Whether an agent of the queue may take a caller of it, if he were free."""
+    if contact.held_for:
+        return contact.held_for == agent.number
+    return meets(queue.needs(contact), agent.skills)
 
 
 @dataclass(slots=True)
@@ -263,23 +275,15 @@ class World(Asterisk):
                 other = scene.contacts[other_id]
                 same = (other.held_for, queue.needs(other)) == (contact.held_for, queue.needs(contact))
                 assert not same or place(contact) < place(other), f"{contact} was offered before {other}"
+            if queue.plan.strategy not in RANKS:
+                continue
             old = before.get(ring.agent)
             offered_at = _decoded(Agent, old).offered_at if old is not None else 0.0
             chosen = replace(scene.agents[ring.agent], offered_at=offered_at)
             for agent in scene.agents.values():
-                may = (
-                    agent.number == contact.held_for
-                    if contact.held_for
-                    else meets(queue.needs(contact), agent.skills)
-                )
-                if (
-                    may
-                    and scene.is_free(agent)
-                    and ring.queue in agent.queues
-                    and queue.plan.strategy in RANKS
-                ):
-                    rank = RANKS[queue.plan.strategy]
-                    assert rank(chosen) <= rank(agent), f"{ring.agent} was rung, {agent.number} was due"
+                if ring.queue in agent.queues and scene.is_free(agent) and queue_takes(queue, contact, agent):
+                    due = _rank(agent, queue.plan)
+                    assert _rank(chosen, queue.plan) <= due, f"{ring.agent} was rung, {agent.number} was due"
 
     # Redis.
 
