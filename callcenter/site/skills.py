@@ -9,8 +9,23 @@ from __future__ import annotations
 import ast
 import keyword
 import unicodedata
+from collections.abc import Iterable
 
-from callcenter.floor.skills import ANYBODY, HIGHEST, LOWEST, AllOf, AnyOf, Expression, Skill, Without
+from rapidfuzz import process
+
+from callcenter.floor.agents import Agent
+from callcenter.floor.plan import FloorPlan, Ring
+from callcenter.floor.skills import (
+    ANYBODY,
+    HIGHEST,
+    LOWEST,
+    AllOf,
+    AnyOf,
+    Expression,
+    Skill,
+    Without,
+    names_in,
+)
 
 LONGEST = 400
 
@@ -39,6 +54,31 @@ def parse(text: str) -> Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f'{_EXPECTED}, not "{text}"') from None
     return _expression(tree.body, text)
+
+
+def unknown_skills(plan: FloorPlan, agents: Iterable[Agent]) -> list[str]:
+    """A line for each skill that a queue or number asks for and no agent has."""
+    known = {name for agent in agents for name in agent.skills}
+    asked = {
+        f"number {service.numbers[0]}": names_in(service.skills) for service in plan.services.values()
+    } | {
+        f"queue {queue.name}": names_in(queue.skills).union(queue.prefer, *map(_ring_names, queue.rings))
+        for queue in plan.queues.values()
+    }
+    return [
+        f'{where} asks for the skill "{name}", which no agent has{_hint(name, known)}'
+        for where, names in asked.items()
+        for name in sorted(names - known)
+    ]
+
+
+def _ring_names(ring: Ring) -> frozenset[str]:
+    return names_in(ring.skills)
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    best = process.extractOne(name, sorted(known), score_cutoff=60)
+    return f'; did you mean "{best[0]}"?' if best else " (`callcenter agents skill` gives skills)"
 
 
 def _expression(node: ast.expr, text: str) -> Expression:
