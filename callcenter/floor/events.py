@@ -6,7 +6,6 @@ same lines. An event names legs and contacts by our ids; nothing of Asterisk's J
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -166,8 +165,8 @@ class AgentDefinition:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
-    skills: Mapping[str, int] = field(default_factory=dict)  # name -> level
-    weights: Mapping[str, int] = field(default_factory=dict)  # queue -> weight, where it is not 1
+    skills: dict[str, int] = field(default_factory=dict)  # name -> level
+    weights: dict[str, int] = field(default_factory=dict)  # queue -> weight, where it is not 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,8 +103,8 @@ def definition(person: Person) -> AgentDefinition:
         name=person.name,
         queues=person.queues,
         language=person.language,
-        skills=person.skills,
-        weights=person.weights,
+        skills=dict(person.skills),
+        weights=dict(person.weights),
         pin_hash=person.pin_hash,
     )
 

@@ -365,6 +365,7 @@ class FakeSwitch:
             agent=leg.agent,
             queue=leg.queue,
             language=leg.language,
+            head_start=leg.head_start,
         )
 
     def _tell(self, event: Event) -> None:
