@@ -213,6 +213,7 @@ def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -
         agent.language, agent.pin_hash, agent.removed = definition.language, definition.pin_hash, False
         agent.skills, agent.weights = dict(definition.skills), dict(definition.weights)
         scene.file(agent)
+        scene.doubtful[agent.number] = None
         if moved and agent.phone:
             scene.tell_fallback(agent)
     for number in [n for n in scene.agents if n not in published]:
@@ -403,5 +404,6 @@ def _leave(scene: Scene, at: float, agent: Agent) -> None:
             if name in scene.queues:
                 scene.queues[name].remove_free(agent.number)
         scene.freed.pop(agent.number, None)
+        scene.doubtful[agent.number] = None
         scene.agents.pop(agent.number, None)
         scene.outcome.agents.add(agent.number)

@@ -66,7 +66,7 @@ class Floor:
         outcome = scene.outcome = Outcome()
         scene.chance = chance
         _RECEIVE[type(event)](scene, event)
-        if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting):
+        if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting or scene.doubtful):
             settle(scene, event.at)
         return outcome
 

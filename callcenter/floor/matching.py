@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from callcenter.floor import journey
+from callcenter.floor import journey, widening
 from callcenter.floor.contacts import ContactState
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ _SCORE = attrgetter("score")
 def settle(scene: Scene, at: float) -> None:
     """Of the queues that the event touched, the caller of the smallest score is offered to the best of the
     free agents who may take him, as long as there are both."""
+    for number in scene.doubtful:
+        widening.let_go_of(scene, number, at)
+    scene.doubtful.clear()
     names = scene.unsettled
     for number in scene.freed:
         names.update(dict.fromkeys(scene.agents[number].queues))

@@ -142,6 +142,11 @@ class Queue:
         own = rings[step - 1].skills if step else self.plan.skills
         return both(own, self._asked.get(contact.service, ANYBODY))
 
+    def held_for(self, number: str) -> list[str]:
+        """Those who wait for this agent alone."""
+        lane = self._held.get(number)
+        return [contact for _, contact in lane.waiting] if lane is not None else []
+
     def waiting_ids(self) -> list[str]:
         return [contact for _, contact in self.waiting]
 

@@ -49,6 +49,7 @@ class Scene:
         self.connected = True  # to Asterisk; nothing is offered while it is not
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order
+        self.doubtful: dict[str, None] = {}  # agents who may have gone: does anybody wait for them alone?
         self.unsettled: dict[str, None] = {}  # queues to look at, in order
         self.newly_waiting: list[str] = []  # contacts who have just come (back) to waiting
         self.plan = plan
@@ -117,6 +118,8 @@ class Scene:
                 if (queue := queues.get(name)) is not None:
                     queue.remove_free(agent.number)
             self.freed.pop(agent.number, None)
+            if agent.presence is not Presence.READY:
+                self.doubtful[agent.number] = None
         self.outcome.agents.add(agent.number)
 
     def tell_fallback(self, agent: Agent) -> None:

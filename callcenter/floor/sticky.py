@@ -67,18 +67,19 @@ def remember(scene: Scene, contact: Contact) -> None:
 
 
 def whom_to_wait_for(scene: Scene, contact: Contact) -> str:
-    """The agent who has a caller first: his number's, else the last one of this ANI; "" for nobody.
-
-    He must be ready (he may be talking), serve the queue, and have what the call asks for at the latest when
-    its ring is widest: nobody is made to wait for somebody who cannot come.
-    """
-    queue = scene.queues[contact.queue]
-    if not queue.plan.sticky_seconds:
+    """The agent who has a caller first: his number's, else the last one of this ANI; "" for nobody."""
+    if not scene.queues[contact.queue].plan.sticky_seconds:
         return ""
     service = scene.plan.services.get(contact.service)
     number = (service.agent if service else "") or scene.regulars.agent_of(contact.ani)
-    agent = scene.agents.get(number)
+    return number if can_come(scene, contact, number) else ""
+
+
+def can_come(scene: Scene, contact: Contact, number: str) -> bool:
+    """Nobody is made to wait for an agent who is not ready (he may be talking), does not serve the queue, or
+    lacks what the call asks for even when its ring is widest."""
+    queue, agent = scene.queues[contact.queue], scene.agents.get(number)
     if agent is None or agent.presence is not Presence.READY or contact.queue not in agent.queues:
-        return ""
+        return False
     steps = range(len(queue.plan.rings) + 1)
-    return number if any(meets(queue.needs(contact, step), agent.skills) for step in steps) else ""
+    return any(meets(queue.needs(contact, step), agent.skills) for step in steps)

@@ -4,9 +4,7 @@ First for one agent alone, where his number or his last conversation names one (
 those who have the queue's skills, then for those of its next ring (`rings`), and so on. The place in the
 queue stays. One timer `widen:CONTACT` runs while something is still to change.
 
-Known sharp edges:
-- Whoever waits for one agent goes on doing so until the time is over, also when that agent logs out.
-- A floor that is rebuilt without Redis begins the rings anew.
+Known sharp edge: a floor that is rebuilt without Redis begins the rings anew.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.floor.contacts import Contact, ContactState, step
 from callcenter.floor.skills import in_words
-from callcenter.floor.sticky import whom_to_wait_for
+from callcenter.floor.sticky import can_come, whom_to_wait_for
 
 if TYPE_CHECKING:
     from callcenter.floor.scene import Scene
@@ -65,12 +63,24 @@ def widen(scene: Scene, contact: Contact, at: float, _note: str) -> None:
 
 
 def let_go(scene: Scene, contact: Contact, at: float) -> None:
-    """His agent did not take the offer: he waits for everybody now."""
+    """His agent does not come: he waits for everybody now."""
     if contact.held_for:
         contact.held_for = ""
         go_on(scene, contact, at)
         if not scene.queues[contact.queue].plan.rings:
             scene.stop(f"widen:{contact.id}")
+
+
+def let_go_of(scene: Scene, number: str, at: float) -> None:
+    """The agent may have gone: those who wait for him do so only if he can still come."""
+    for queue in scene.queues.values():
+        for contact in [scene.contacts[contact_id] for contact_id in queue.held_for(number)]:
+            if not can_come(scene, contact, number):
+                scene.outcome.contacts.add(contact.id)
+                queue.leave(contact)
+                let_go(scene, contact, at)
+                queue.join(contact)
+                scene.unsettled[contact.queue] = None
 
 
 def replan(scene: Scene, at: float) -> None:

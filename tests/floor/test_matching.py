@@ -343,6 +343,30 @@ def test_nobody_waits_for_an_agent_who_cannot_come(why: str) -> None:
     assert world.ringing() == {"12": caller}
 
 
+@pytest.mark.parametrize("how", ["logs out", "takes a break", "leaves the queue", "is removed"])
+def test_nobody_goes_on_waiting_for_an_agent_who_goes(how: str) -> None:
+    world = centre({"11": {}, "12": {}}, STICKY, always={"agent": "11"})
+    talks = call(world, "200")
+    world.answer(world.leg_to("11"))
+    world.run()
+    waits = call(world, "400")
+    assert (world.ringing(), world.contact(waits).held_for) == ({}, "11")
+    match how:
+        case "logs out":
+            world.ask(seen.AgentLogoutRequested, agent="11")
+            world.hang_up(talks)
+        case "takes a break":
+            world.ask(seen.AgentNotReadyRequested, agent="11", reason="break")
+        case "leaves the queue":
+            world.publish([replace(world.people[0], queues=("help",)), *world.people[1:]])
+        case _:
+            world.publish(world.people[1:])
+            world.hang_up(talks)
+    world.run()
+    assert world.ringing() == {"12": waits}
+    check(world)
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(11, 13)), max_size=40))
 def test_regulars_are_bounded_and_come_back_from_what_was_saved(calls: list[tuple[int, int]]) -> None:
     regulars, meta = Regulars(5), {"people_version": "7"}
