@@ -11,6 +11,7 @@ from enum import StrEnum
 from math import exp
 from typing import TYPE_CHECKING
 
+from callcenter.floor.plan import Strategy
 from callcenter.floor.records import AgentState
 
 if TYPE_CHECKING:
@@ -364,9 +365,11 @@ def _occupancy(agent: Agent, at: float) -> float:
 
 
 def _missed(scene: Scene, at: float, agent: Agent, blame: str, plan: QueuePlan | None) -> None:
-    """By the queue's policy: not ready after so many in a row, till then left alone for a while."""
-    agent.missed_in_row += 1
-    if plan is None or 0 < plan.misses <= agent.missed_in_row:
+    """By the queue's policy: not ready after so many in a row, till then left alone for a while. Where all
+    are rung, nobody in particular is to blame for not answering."""
+    together = plan is not None and plan.strategy is Strategy.RING_ALL and blame == "no-answer"
+    agent.missed_in_row += not together
+    if plan is None or (not together and 0 < plan.misses <= agent.missed_in_row):
         agent.missed_in_row = 0
         _set_not_ready(scene, at, agent, blame)
     else:

@@ -5,7 +5,7 @@ What may happen to it, and what follows, is in `journey.py`; the ways out of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,7 @@ class Contact:
     queued_at: float = 0.0
     agent: str = ""  # offered or talking
     agent_leg: str = ""
+    ringing: dict[str, str] = field(default_factory=dict)  # other agents whose phones ring too -> their legs
     bridge: str = ""
     connected_at: float = 0.0
     head_start: float = 0.0  # seconds by which he stands further in front than he came

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, sessions, survey, widening
+from callcenter.floor import agents, events, journey, ringall, sessions, survey, widening
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -74,6 +74,7 @@ class Floor:
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
     if contact is not None:
+        ringall.answered_by(contact, scene.agent_legs[event.leg])
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
@@ -93,8 +94,9 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
         else:
             scene.stop(f"hangup:{leg}")
             del scene.agent_legs[leg]
-        if contact is not None:
-            journey.happen(scene, contact, at, Cue.AGENT_GONE, BLAME.get(event.cause, "unreachable"))
+        blame = BLAME.get(event.cause, "unreachable")
+        if contact is not None and not ringall.one_gone(scene, contact, number, at, blame):
+            journey.happen(scene, contact, at, Cue.AGENT_GONE, blame)
 
 
 def _leg_left(scene: Scene, event: events.LegLeft) -> None:
@@ -245,7 +247,8 @@ def _contact_of_agent_leg(scene: Scene, leg: str) -> Contact | None:
     if agent is None or agent.leg != leg:
         return None
     contact = scene.contacts.get(agent.contact)
-    return contact if contact is not None and contact.agent_leg == leg else None
+    mine = contact is not None and leg in (contact.agent_leg, contact.ringing.get(agent.number))
+    return contact if mine else None
 
 
 _Receive: TypeAlias = Callable[[Scene, Any], None]

@@ -7,11 +7,11 @@ changes nothing: late and repeated events from Asterisk are normal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents, widening
+from callcenter.floor import agents, ringall, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import Contact, ContactState, Cue, answer, play, start_music, step, stop_sounds
@@ -93,16 +93,27 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
     """Ring a free agent for the first caller of a queue."""
     queue = scene.queues[contact.queue]
     queue.leave(contact)
-    contact.offers += 1
     contact.state = ContactState.OFFERED
     contact.agent = agent.number
-    contact.agent_leg = f"{contact.id}~{agent.number}~{contact.offers}"
+    contact.agent_leg = _ring(scene, contact, agent, at)
+    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
+
+
+def offer_to(scene: Scene, contact: Contact, others: Iterable[str], at: float) -> None:
+    """Ring these free agents too: the first answer wins (`ringall`)."""
+    for number in others:
+        contact.ringing[number] = _ring(scene, contact, scene.agents[number], at)
+
+
+def _ring(scene: Scene, contact: Contact, agent: Agent, at: float) -> str:
+    contact.offers += 1
+    leg = f"{contact.id}~{agent.number}~{contact.offers}"
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "offered", agent=agent.number)
-    agents.offer(scene, at, agent, contact.id, contact.queue, contact.agent_leg)
+    agents.offer(scene, at, agent, contact.id, contact.queue, leg)
     scene.do(
         RingAgent(
-            leg=contact.agent_leg,
+            leg=leg,
             contact=contact.id,
             agent=agent.number,
             phone=agent.phone,
@@ -110,11 +121,11 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
             ani=contact.ani,
             dnis=contact.dnis,
             language=contact.language,
-            ring_seconds=queue.plan.ring_seconds,
+            ring_seconds=scene.queues[contact.queue].plan.ring_seconds,
             arrived_at=contact.arrived_at,
         )
     )
-    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
+    return leg
 
 
 def entertain(scene: Scene, contact: Contact, at: float) -> None:
@@ -240,6 +251,7 @@ def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> No
     scene.stop(f"ring:{contact.id}")
     scene.stop(f"wait:{contact.id}")
     widening.stop(scene, contact)
+    ringall.stop_others(scene, contact, at)
     stop_sounds(scene, contact)
     answer(scene, contact)
     contact.state = ContactState.TALKING
@@ -268,6 +280,7 @@ def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None
 
 def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.do(HangUp(contact.agent_leg))
+    ringall.stop_others(scene, contact, at, "no-answer")
     _offer_failed(scene, contact, at, "no-answer")
 
 

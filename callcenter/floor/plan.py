@@ -18,6 +18,7 @@ class Strategy(StrEnum):
     FEWEST_CALLS = "fewest_calls"
     LEAST_OCCUPIED = "least_occupied"
     TOP_DOWN = "top_down"
+    RING_ALL = "ring_all"
     RANDOM = "random"
     WEIGHTED_RANDOM = "weighted_random"
 

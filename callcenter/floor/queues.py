@@ -98,6 +98,7 @@ class Queue:
             del lane.waiting[bisect_left(lane.waiting, stands)]
             if lane.only and not lane.waiting:
                 del self._held[lane.only]
+                lane.free.clear()
 
     def add_free(self, agent: Agent) -> None:
         key = key_of(agent, self.plan)
@@ -141,6 +142,12 @@ class Queue:
         step = min(contact.widened if widened is None else widened, len(rings))
         own = rings[step - 1].skills if step else self.plan.skills
         return both(own, self._asked.get(contact.service, ANYBODY))
+
+    def may_take(self, agent: Agent, contact: Contact) -> bool:
+        """Whether this agent of the queue comes into question for a caller of it."""
+        if contact.held_for:
+            return contact.held_for == agent.number
+        return meets(self.needs(contact), agent.skills)
 
     def held_for(self, number: str) -> list[str]:
         """Those who wait for this agent alone."""

@@ -91,6 +91,7 @@ RANKS: Mapping[Strategy, Callable[[Agent, str], Rank]] = {
     Strategy.FEWEST_CALLS: fewest_calls,
     Strategy.LEAST_OCCUPIED: least_occupied,
     Strategy.TOP_DOWN: top_down,
+    Strategy.RING_ALL: longest_idle,  # all of them; he is first in the list
     Strategy.RANDOM: at_random,
     Strategy.WEIGHTED_RANDOM: weighted_random,
 }

@@ -51,6 +51,7 @@ class Scene:
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order
         self.doubtful: dict[str, None] = {}  # agents who may have gone: does anybody wait for them alone?
         self.unsettled: dict[str, None] = {}  # queues to look at, in order
+        self.rung_together: dict[str, None] = {}  # contacts for whom all free agents ring
         self.newly_waiting: list[str] = []  # contacts who have just come (back) to waiting
         self.plan = plan
         self.take_plan(plan)

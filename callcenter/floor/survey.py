@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, sessions, widening
+from callcenter.floor import agents, journey, ringall, sessions, widening
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -131,6 +131,8 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
     if contact.answered and not leg.up:
         scene.do(AnswerLeg(contact.id))
         contact.music = False
+    if contact.ringing:
+        ringall.narrow(contact, seen)
     other = seen.get(contact.agent_leg)
     match contact.state:
         case ContactState.GREETING:

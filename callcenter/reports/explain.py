@@ -191,7 +191,7 @@ def _standing(agent: Agent, plan: QueuePlan, now: float) -> str:
 
 def _rank(agent: Agent, plan: QueuePlan, now: float) -> str:
     match plan.strategy:
-        case Strategy.LONGEST_IDLE:
+        case Strategy.LONGEST_IDLE | Strategy.RING_ALL:
             return f"idle for {clock(max(0.0, now - agent.idle_since))}"
         case Strategy.ROUND_ROBIN:
             last = f"last offer {clock(max(0.0, now - agent.offered_at))} ago"

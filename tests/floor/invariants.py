@@ -47,7 +47,9 @@ def saved_is_what_is(world: World) -> None:
 def offers_match(scene: Scene) -> None:
     """An agent and a contact always mean one another; nobody is in two offers or conversations."""
     pairs = [c for c in scene.contacts.values() if c.state in (ContactState.OFFERED, ContactState.TALKING)]
-    twice = [a for a, n in Counter(c.agent for c in pairs).items() if n > 1]
+    twice = [
+        a for a, n in Counter(number for c in pairs for number in (c.agent, *c.ringing)).items() if n > 1
+    ]
     assert not twice, f"agents with two contacts: {twice}"
     for contact in pairs:
         agent = scene.agents.get(contact.agent)
@@ -55,7 +57,15 @@ def offers_match(scene: Scene) -> None:
         assert agent.contact == contact.id, f"{contact.id} is with {agent.number}, who is not with it"
         expected = Activity.OFFERED if contact.state is ContactState.OFFERED else Activity.TALKING
         assert agent.activity is expected, f"{agent.number} is {agent.activity}, {contact.id} {contact.state}"
-    with_agent = {c.agent for c in pairs}
+        for number, leg in contact.ringing.items():
+            other = scene.agents.get(number)
+            assert contact.state is ContactState.OFFERED, f"{contact.id} is {contact.state} and rings others"
+            assert other is not None, f"{contact.id} rings an agent who is not there"
+            assert (other.contact, other.activity) == (contact.id, Activity.OFFERED), (
+                f"{number} is not offered it"
+            )
+            assert other.leg in (leg, ""), f"{contact.id} rings {number} on another leg"
+    with_agent = {number for c in pairs for number in (c.agent, *c.ringing)}
     for agent in scene.agents.values():
         busy = agent.activity in (Activity.OFFERED, Activity.TALKING)
         if scene.connected:

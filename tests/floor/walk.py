@@ -50,6 +50,7 @@ BUSY_PLAN = plans.plan(
         max_wait_seconds=45,
         max_wait_prompts=(),
         overflow_number="5559999",
+        strategy=Strategy.RING_ALL,
         weight_seconds=20,
         sticky_seconds=20,
         misses=0,
