@@ -130,7 +130,9 @@ class Queue:
         """Those in which somebody waits and somebody is free for him."""
         if not (self.waiting and self.free):
             return
-        for lane in (self._everybody, *self._lanes.values()):
+        if self._everybody.waiting:
+            yield self._everybody
+        for lane in self._lanes.values():
             if lane.waiting and lane.free:
                 yield lane
         if self._held:

@@ -33,6 +33,8 @@ def answered_by(contact: Contact, number: str) -> None:
 
 def stop_others(scene: Scene, contact: Contact, at: float, blame: str = "") -> None:
     """All but the contact's own agent stop ringing."""
+    if not contact.ringing:
+        return
     others, contact.ringing = contact.ringing, {}
     for number, leg in others.items():
         scene.do(HangUp(leg))
