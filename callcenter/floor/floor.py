@@ -10,9 +10,10 @@ that fails comes back as CommandFailed. Nothing here reads a clock: time is `eve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, sessions, survey
+from callcenter.floor import agents, events, journey, sessions, survey, waiting
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -26,6 +27,7 @@ from callcenter.floor.commands import (
 )
 from callcenter.floor.contacts import Contact, ContactState, Cue
 from callcenter.floor.events import Event, Failure
+from callcenter.floor.figures import AnswerPace
 from callcenter.floor.plan import FloorPlan
 from callcenter.floor.records import NightSwitched
 from callcenter.floor.scene import Outcome, Scene
@@ -52,6 +54,8 @@ class Floor:
         """Take over a snapshot. Nothing is offered until a SwitchSurveyed has come."""
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
+        for name, queue in self.scene.queues.items():
+            queue.pace = AnswerPace.read(meta.get(f"{waiting.PACE_KEY}{name}", ""))
 
     def receive(self, event: Event) -> Outcome:
         """Act on one event.
@@ -62,8 +66,11 @@ class Floor:
         scene = self.scene
         outcome = scene.outcome = Outcome()
         _RECEIVE[type(event)](scene, event)
-        if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting):
-            _settle(scene, event.at)
+        if scene.connected:
+            if scene.thinned:
+                _reconsider(scene, event.at)
+            if scene.freed or scene.unsettled or scene.newly_waiting:
+                _settle(scene, event.at)
         return outcome
 
 
@@ -85,6 +92,15 @@ def _settle(scene: Scene, at: float) -> None:
         if contact is not None and contact.state in (ContactState.WAITING, ContactState.OFFERED):
             journey.entertain(scene, contact, at)
     scene.newly_waiting.clear()
+
+
+def _reconsider(scene: Scene, at: float) -> None:
+    """Agents have gone from some queues: their rules may send on those who wait there."""
+    for name in scene.thinned:
+        if (queue := scene.queues.get(name)) is not None and queue.plan.overflow:
+            for contact_id in [entry[-1] for entry in queue.waiting]:
+                journey.reconsider(scene, scene.contacts[contact_id], at)
+    scene.thinned.clear()
 
 
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
@@ -125,12 +141,19 @@ def _leg_left(scene: Scene, event: events.LegLeft) -> None:
 def _digit(scene: Scene, event: events.DigitPressed) -> None:
     if (session := scene.sessions.get(event.leg)) is not None:
         sessions.digit(scene, session, event.at, event.digit)
+        return
+    contact = scene.contacts.get(event.leg)
+    if contact is not None and (contact.state, Cue.KEY_PRESSED) in journey.ROWS:
+        journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
     leg = scene.playbacks.pop(event.playback, "")
+    note = "failed" if event.failed else ""
     if (contact := scene.contacts.get(leg)) is not None and contact.playback == event.playback:
-        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE)
+        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE, note)
+    elif contact is not None and contact.whisper == event.playback:
+        journey.happen(scene, contact, event.at, Cue.WHISPER_DONE, note)
     elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
         sessions.playback_done(scene, session)
 
@@ -163,9 +186,9 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
 
 
 def _timer(scene: Scene, event: events.TimerFired) -> None:
-    if event.timer not in scene.timers:
-        return  # stopped by what came between its deadline and now
-    scene.timers.discard(event.timer)
+    if scene.timers.get(event.timer, inf) > event.at:
+        return  # stopped, or set anew, by what came between its deadline and now
+    del scene.timers[event.timer]
     kind, _, subject = event.timer.partition(":")
     if kind in _CONTACT_TIMERS:
         if (contact := scene.contacts.get(subject)) is not None:
@@ -183,7 +206,13 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
         survey.fallback_empty(scene)
 
 
-_CONTACT_TIMERS = {"ring": Cue.RING_LIMIT, "wait": Cue.WAIT_LIMIT, "answer": Cue.ANSWER_DUE}
+_CONTACT_TIMERS = {
+    "announce": Cue.ANNOUNCE_DUE,
+    "answer": Cue.ANSWER_DUE,
+    "brief": Cue.BRIEF_LIMIT,
+    "ring": Cue.RING_LIMIT,
+    "wait": Cue.WAIT_LIMIT,
+}
 
 
 def _pin_checked(scene: Scene, event: events.PinChecked) -> None:
@@ -197,7 +226,13 @@ def _people(scene: Scene, event: events.PeoplePublished) -> None:
 
 
 def _plan(scene: Scene, event: events.PlanApplied) -> None:
+    """Those who wait go on under the new plan's rules and announcements."""
     scene.take_plan(event.plan)
+    for contact in scene.contacts.values():
+        if contact.state is ContactState.WAITING:
+            scene.stop(f"wait:{contact.id}")
+            scene.stop(f"announce:{contact.id}")
+            scene.newly_waiting.append(contact.id)
 
 
 def _switch_lost(scene: Scene, _event: events.SwitchLost) -> None:

@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
+from callcenter.floor.figures import AnswerPace
 from callcenter.floor.plan import QueuePlan
 from callcenter.floor.routing import KEYS, Key
 
@@ -17,12 +18,14 @@ class Queue:
     was fetched back after a restart, stands where he stood.
     """
 
-    __slots__ = ("_free_keys", "_key", "free", "plan", "waiting")
+    __slots__ = ("_free_keys", "_key", "free", "pace", "pace_saved_at", "plan", "waiting")
 
     def __init__(self, plan: QueuePlan) -> None:
         self.plan = plan
         self.waiting: list[tuple[float, str]] = []
         self.free: list[Key] = []
+        self.pace = AnswerPace()
+        self.pace_saved_at = 0.0
         self._free_keys: dict[str, Key] = {}
         self._key = KEYS[plan.strategy]
 

@@ -39,13 +39,14 @@ class Scene:
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
         self.seats: dict[str, str] = {}  # phone -> agent logged in there
-        self.timers: set[str] = set()
+        self.timers: dict[str, float] = {}  # timer -> when it is due
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
         self.connected = True  # to Asterisk; nothing is offered while it is not
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order
         self.unsettled: dict[str, None] = {}  # queues to look at, in order
+        self.thinned: dict[str, None] = {}  # queues that an agent left or is not ready for any more
         self.newly_waiting: list[str] = []  # contacts who have just come (back) to waiting
         self.plan = plan
         self.take_plan(plan)
@@ -61,6 +62,7 @@ class Scene:
             fresh = Queue(queue_plan)
             if (old := self.queues.get(name)) is not None:
                 fresh.waiting = old.waiting
+                fresh.pace, fresh.pace_saved_at = old.pace, old.pace_saved_at
             self.queues[name] = fresh
         for agent in self.agents.values():
             self.file(agent)
@@ -76,12 +78,11 @@ class Scene:
         self.outcome.records.append(record)
 
     def start(self, timer: str, due_at: float) -> None:
-        self.timers.add(timer)
+        self.timers[timer] = due_at
         self.outcome.commands.append(StartTimer(timer, due_at))
 
     def stop(self, timer: str) -> None:
-        if timer in self.timers:
-            self.timers.discard(timer)
+        if self.timers.pop(timer, None) is not None:
             self.outcome.commands.append(StopTimer(timer))
 
     def set_night(self, closed: bool) -> None:
@@ -122,12 +123,13 @@ class Scene:
         self.connected = False
         self.contacts = dict(contacts)
         self.agents = dict(agents)
-        self.timers = set(timers)
+        self.timers = dict(timers)
         for contact in self.contacts.values():
             if contact.queue and contact.queue not in self.queues:  # the site dropped it meanwhile
                 self.queues[contact.queue] = Queue(QueuePlan(contact.queue, contact.queue))
-            if contact.playback:
-                self.playbacks[contact.playback] = contact.id
+            for playback in (contact.playback, contact.whisper):
+                if playback:
+                    self.playbacks[playback] = contact.id
         for agent in self.agents.values():
             if agent.phone and agent.presence is not Presence.LOGGED_OUT:
                 self.seats[agent.phone] = agent.number

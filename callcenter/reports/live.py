@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.contacts import Contact, ContactState
 
-WAITING = (ContactState.GREETING, ContactState.WAITING, ContactState.OFFERED)
+WAITING = (
+    ContactState.GREETING,
+    ContactState.WAITING,
+    ContactState.OFFERED,
+    ContactState.CONNECTING,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,15 @@ def saved_is_what_is(world: World) -> None:
 
 def offers_match(scene: Scene) -> None:
     """An agent and a contact always mean one another; nobody is in two offers or conversations."""
-    pairs = [c for c in scene.contacts.values() if c.state in (ContactState.OFFERED, ContactState.TALKING)]
+    with_one = (ContactState.OFFERED, ContactState.CONNECTING, ContactState.TALKING)
+    pairs = [c for c in scene.contacts.values() if c.state in with_one]
     twice = [a for a, n in Counter(c.agent for c in pairs).items() if n > 1]
     assert not twice, f"agents with two contacts: {twice}"
     for contact in pairs:
         agent = scene.agents.get(contact.agent)
         assert agent is not None, f"{contact.id} is with an agent who is not there"
         assert agent.contact == contact.id, f"{contact.id} is with {agent.number}, who is not with it"
-        expected = Activity.OFFERED if contact.state is ContactState.OFFERED else Activity.TALKING
+        expected = Activity.TALKING if contact.state is ContactState.TALKING else Activity.OFFERED
         assert agent.activity is expected, f"{agent.number} is {agent.activity}, {contact.id} {contact.state}"
     with_agent = {c.agent for c in pairs}
     for agent in scene.agents.values():
@@ -68,7 +69,7 @@ def offers_match(scene: Scene) -> None:
 
 def timers_have_subjects(world: World) -> None:
     scene = world.floor.scene
-    assert scene.timers == set(world.saved.timers), "the floor's timers and the engine's differ"
+    assert scene.timers == world.saved.timers, "the floor's timers and the engine's differ"
     for timer in scene.timers:
         kind, _, subject = timer.partition(":")
         contact, agent = scene.contacts.get(subject), scene.agents.get(subject)
@@ -77,8 +78,13 @@ def timers_have_subjects(world: World) -> None:
                 alive = contact is not None and contact.state is ContactState.OFFERED
             case "wait":
                 alive = contact is not None and contact.state in IN_QUEUE
+            case "announce":
+                alive = contact is not None and contact.state in IN_QUEUE
             case "answer":
-                alive = contact is not None and contact.state in IN_QUEUE and not contact.answered
+                in_queue = (*IN_QUEUE, ContactState.CONNECTING)
+                alive = contact is not None and contact.state in in_queue and not contact.answered
+            case "brief":
+                alive = contact is not None and contact.state is ContactState.CONNECTING
             case "wrapup":
                 alive = agent is not None and agent.activity is Activity.WRAPUP
             case "session":
@@ -91,6 +97,8 @@ def timers_have_subjects(world: World) -> None:
     for contact in scene.contacts.values():
         if contact.state is ContactState.OFFERED:
             assert f"ring:{contact.id}" in scene.timers, f"{contact.id} is offered without an end"
+        if contact.state is ContactState.CONNECTING:
+            assert f"brief:{contact.id}" in scene.timers, f"{contact.id} is told things without an end"
     for agent in scene.agents.values():
         if agent.activity is Activity.WRAPUP:
             assert f"wrapup:{agent.number}" in scene.timers, f"{agent.number} wraps up without an end"
@@ -102,7 +110,8 @@ def indexes_agree(scene: Scene) -> None:
     for playback, leg in scene.playbacks.items():
         owner = scene.contacts.get(leg) or scene.sessions.get(leg)
         assert owner is not None, f"playback {playback} of nobody"
-        assert owner.playback == playback, f"playback {playback} left over"
+        played = (owner.playback, getattr(owner, "whisper", ""))
+        assert playback in played, f"playback {playback} left over"
     for agent in scene.agents.values():
         if agent.leg:
             assert scene.agent_legs.get(agent.leg) == agent.number, f"leg {agent.leg} is not known"
