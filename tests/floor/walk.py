@@ -25,8 +25,8 @@ BUSY_PLAN = plans.plan(
         greeting=("greeting",),
         music="default",
         overflow=(
-            Overflow(when=OverflowWhen.WAIT, seconds=60, prompts=("max-wait",)),
-            Overflow(when=OverflowWhen.LENGTH, count=3, to_queue="help", prompts=("other-team",)),
+            Overflow(when=OverflowWhen.WAIT, seconds=60, to_queue="help", prompts=("other-team",)),
+            Overflow(when=OverflowWhen.LENGTH, count=1, prompts=("queue-full",)),
             Overflow(when=OverflowWhen.NOBODY_STAFFED, seconds=31, to_queue="gold"),
         ),
         announce=Announce(position=True, expected_wait=True, first_after=5, every=10),
@@ -42,7 +42,7 @@ BUSY_PLAN = plans.plan(
         plans.HELP,
         overflow=(
             Overflow(when=OverflowWhen.NOBODY_READY, to_queue="gold", prompts=("other-team",)),
-            Overflow(when=OverflowWhen.WAIT, seconds=30, to_number="5551234", prompts=("max-wait",)),
+            Overflow(when=OverflowWhen.WAIT, seconds=10, to_number="5551234", prompts=("max-wait",)),
         ),
         messages=(Message(("greeting",), 15),),
         whisper=True,
@@ -52,9 +52,10 @@ BUSY_PLAN = plans.plan(
         plans.GOLD,
         overflow=(
             Overflow(when=OverflowWhen.LENGTH, count=2, to_number="5559999"),
-            Overflow(when=OverflowWhen.WAIT, seconds=45, to_number="5559999"),
+            Overflow(when=OverflowWhen.WAIT, seconds=31, to_number="5559999"),
             Overflow(when=OverflowWhen.EXPECTED_WAIT, seconds=90, to_queue="sales"),
         ),
+        tell_agent_number=True,
     ),
 )
 NUMBERS = ("100", "200", "300", "400", "999")
@@ -138,6 +139,11 @@ def _plan(w: World, n: int) -> None:
         del queues["help"], services["help"]
     elif n % 3 == 2:
         queues["gold"] = replace(plans.GOLD, music="", wrapup_seconds=5)
+        overflow = (
+            Overflow(when=OverflowWhen.NOBODY_STAFFED),
+            Overflow(when=OverflowWhen.NOBODY_READY, prompts=("max-wait",)),
+        )
+        queues["sales"] = replace(queues["sales"], overflow=overflow)
     w.apply(replace(BUSY_PLAN, queues=queues, services=services))
 
 
