@@ -9,13 +9,17 @@ from zoneinfo import ZoneInfo
 from holidays import country_holidays
 
 from callcenter.floor.plan import (
+    Announce,
     FeatureCodes,
     FloorPlan,
     HoursPlan,
+    Message,
+    Overflow,
     PhonePlan,
     QueuePlan,
     ServicePlan,
     Span,
+    Target,
 )
 from callcenter.site import opening
 from callcenter.site.model import Hours, Number, Queue, Site
@@ -75,7 +79,16 @@ def _service(site: Site, number: Number) -> ServicePlan:
 
 
 def _queue(queue: Queue) -> QueuePlan:
-    return QueuePlan(**{**queue.model_dump(), "title": queue.title or queue.name})
+    return QueuePlan(
+        **{
+            **queue.model_dump(),
+            "title": queue.title or queue.name,
+            "announce": Announce(**queue.announce.model_dump()) if queue.announce else None,
+            "messages": tuple(Message(**message.model_dump()) for message in queue.messages),
+            "exits": {key: Target(**target.model_dump()) for key, target in queue.exits.items()},
+            "overflow": tuple(Overflow(**rule.model_dump()) for rule in queue.overflow),
+        }
+    )
 
 
 def _hours(site: Site, name: str, hours: Hours, years: range) -> HoursPlan:
