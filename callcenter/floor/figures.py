@@ -16,6 +16,7 @@ SERVICE_LEVEL_FORMULA = "answered within {seconds} s / (offered - short abandone
 
 PACE_MEMORY_SECONDS = 600.0
 PACE_LEAST_ANSWERS = 1.5
+_PACE_NEARER = 0.25  # of the time since the last answer, by which the next is nearer; found on simulated days
 
 # Outcomes of contacts that a queue was never asked to serve.
 _NOT_OFFERED = frozenset({Outcome.CLOSED, Outcome.UNKNOWN_NUMBER})
@@ -195,26 +196,33 @@ class AnswerPace:
 def expected_wait(pace: AnswerPace, ahead: int, now: float, backlog_since: float) -> float | None:
     """Seconds until a caller with `ahead` others before him is answered; None until some have been.
 
-    The expectation of Whitt's queue-length estimator with abandonment (W. Whitt, "Predicting queueing
-    delays", Management Science 45, 1999; QL_m in R. Ibrahim and W. Whitt, "Real-time delay estimation in
-    overloaded multiserver queues with abandonments", Management Science 55, 2009):
+    The queue-length estimator with abandonment of W. Whitt ("Predicting queueing delays", Management Science
+    45, 1999; QL_m in R. Ibrahim and W. Whitt, "Real-time delay estimation in overloaded multiserver queues
+    with abandonments", Management Science 55, 2009), for a caller who does not give up himself:
 
-        sum over i = 0 … ahead of 1 / (answers per second + i * give-ups per waiting caller and second)
+        sum over i = 1 … ahead + 1 of 1 / (answers per second + i * give-ups per caller waiting and second)
 
-    Both rates are measured (`AnswerPace`). The time since the last answer (not before `backlog_since`, when
-    the first of those who wait came) counts as waited for in vain, so that the estimate moves between
-    answers: it grows while nobody is answered and falls as those ahead are answered or give up. To it comes
-    the usual time from the offer to the answer.
+    In the model of exponential times that is the mean wait of those who are answered: while i - 1 are ahead,
+    one of them leaves or is answered, and had the caller given up first he would not be one of these.
+
+    Both rates are measured (`AnswerPace`). The estimate moves between answers: as time passes without one the
+    next comes nearer, by a quarter of that time (talks of a few agents end more regularly than by chance);
+    from the usual interval on, all further time counts as waited for in vain, and the estimate grows. Time
+    without an answer counts from `backlog_since`, when the first of those who wait came, at the earliest.
+    To all this comes the usual time from the offer to the answer.
+
+    Held by tests/floor/test_expected_wait.py against days of the real floor under a virtual clock.
     """
     if pace.answers < PACE_LEAST_ANSWERS:
         return None
-    quiet = max(0.0, now - max(pace.last_at, backlog_since))
-    answer_seconds = pace.answer_seconds + quiet
-    if answer_seconds <= 0.0:
+    if pace.answer_seconds <= 0.0:
         return pace.ring_seconds
-    rate = pace.answers / answer_seconds
+    interval = pace.answer_seconds / pace.answers
+    quiet = max(0.0, now - max(pace.last_at, backlog_since))
+    rate = pace.answers / (pace.answer_seconds + max(0.0, quiet - interval))
     give_up = pace.gave_up / pace.waited_seconds if pace.waited_seconds > 0.0 else 0.0
-    return pace.ring_seconds + sum(1.0 / (rate + place * give_up) for place in range(ahead + 1))
+    stages = sum(1.0 / (rate + place * give_up) for place in range(1, ahead + 2))
+    return pace.ring_seconds + max(0.0, stages - _PACE_NEARER * min(quiet, interval))
 
 
 def _ratio(part: float, whole: float) -> float | None:
