@@ -228,6 +228,7 @@ def _people(scene: Scene, event: events.PeoplePublished) -> None:
 def _plan(scene: Scene, event: events.PlanApplied) -> None:
     """Those who wait go on under the new plan's rules and announcements."""
     scene.take_plan(event.plan)
+    scene.thinned.update(dict.fromkeys(scene.queues))
     for contact in scene.contacts.values():
         if contact.state is ContactState.WAITING:
             scene.stop(f"wait:{contact.id}")

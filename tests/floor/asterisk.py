@@ -33,6 +33,7 @@ class Leg:
     in_app: bool = True
     application: str = "Stasis"
     music: bool = False
+    ringing: bool = False  # as a tone in the call
     contact: str = ""
     agent: str = ""
     queue: str = ""
@@ -228,11 +229,14 @@ class Asterisk:
             case do.AnswerLeg():
                 leg.up = True
             case do.StartMusic():
-                leg.music = True
+                leg.music, leg.ringing = True, False
+            case do.IndicateRinging():
+                leg.ringing = True
             case do.StopMusic():
                 leg.music = False
             case do.PlayPrompts():
                 self.playing[command.playback] = leg.id
+                leg.music = leg.ringing = False  # a prompt ends both
             case do.TagLeg():
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
             case do.SendOutside():

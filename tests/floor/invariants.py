@@ -7,6 +7,7 @@ from collections import Counter
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.contacts import ContactState
+from callcenter.floor.plan import OverflowWhen
 from callcenter.floor.records import AgentState, ContactClosed, ContactStep
 from callcenter.floor.scene import Scene
 from callcenter.state.codec import encode
@@ -29,6 +30,9 @@ def check(world: World) -> None:
     if scene.connected and world.surveyed:
         one_leg_per_agent(world)
         nobody_is_forgotten(world)
+    if not world.disturbed and not world.pending:
+        nobody_waits_in_silence(world)
+        rules_are_kept(scene)
     if world.surveyed and not world.pending:
         assert scene.connected, "the floor waits for a survey that will never come"
 
@@ -140,6 +144,34 @@ def queues_agree(scene: Scene) -> None:
 def nobody_waits_beside_a_free_agent(scene: Scene) -> None:
     for name, queue in scene.queues.items():
         assert not (queue.waiting and queue.free), f"{name}: {queue.waiting[0]} waits beside {queue.free[0]}"
+
+
+def nobody_waits_in_silence(world: World) -> None:
+    """Answered callers hear music, ringing or prompts."""
+    playing = set(world.playing.values())
+    for contact in world.floor.scene.contacts.values():
+        waits = contact.state in (ContactState.WAITING, ContactState.OFFERED) and contact.answered
+        if waits and contact.id in world.legs:
+            leg = world.legs[contact.id]
+            assert leg.music or leg.ringing or contact.id in playing, f"{contact.id} waits in silence"
+
+
+def rules_are_kept(scene: Scene) -> None:
+    """Nobody waits where a rule that needs no time would have sent him on; nobody comes to a queue twice
+    but by a key."""
+    for contact in scene.contacts.values():
+        if contact.state is ContactState.WAITING:
+            rules = scene.queues[contact.queue].plan.overflow
+            for rule in rules if contact.queue in scene.plan.queues else ():
+                gone = [a for a in scene.agents.values() if contact.queue in a.queues]
+                gone = [a for a in gone if a.presence is not Presence.LOGGED_OUT]
+                if rule.when is OverflowWhen.NOBODY_READY:
+                    gone = [a for a in gone if a.presence is Presence.READY]
+                elif rule.when is not OverflowWhen.NOBODY_STAFFED:
+                    continue
+                been = (*contact.been_in, contact.queue)
+                if not rule.seconds and not gone and rule.to_queue not in been:
+                    raise AssertionError(f"{contact.id} waits in {contact.queue}: {rule.when}")
 
 
 def every_contact_closes_once(world: World) -> None:
