@@ -106,6 +106,8 @@ def stop_sounds(scene: Scene, contact: Contact) -> None:
 
 
 def stop_prompts(scene: Scene, contact: Contact) -> None:
+    if not contact.playback and not contact.whisper:
+        return
     for playback in (contact.playback, contact.whisper):
         if playback:
             scene.playbacks.pop(playback, None)

@@ -32,8 +32,7 @@ def turn_away(
     to_number: str = "",
 ) -> None:
     """Say why, then hang up or send outside (`message_over`); at once where there is nothing to say."""
-    for timer in ("wait", "announce", "answer"):
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(("announce", "answer", "wait"), contact.id)
     stop_sounds(scene, contact)
     contact.leaving_as, contact.leaving_to = outcome.value, to_number
     contact.state = ContactState.LEAVING
@@ -88,8 +87,7 @@ def drop_offer(scene: Scene, contact: Contact, at: float) -> None:
 
 def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: str, detail: str = "") -> None:
     """Write the contact's closing record; `ended_by` is "caller", "agent", "centre" or "switch"."""
-    for timer in CONTACT_TIMERS:
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(CONTACT_TIMERS, contact.id)
     step(scene, contact, at, outcome.value, agent=contact.agent, detail=detail or f"ended by {ended_by}")
     talked = contact.connected_at > 0.0
     waited_until = contact.connected_at if talked else at

@@ -160,15 +160,17 @@ class AnswerPace:
 
     def answered(self, at: float, joined_at: float, ring_seconds: float) -> None:
         """A caller who had to wait was answered."""
-        interval = max(0.0, at - max(self.last_at, joined_at))
+        since = self.last_at if self.last_at > joined_at else joined_at
+        interval = at - since if at > since else 0.0
         kept = exp(-interval / PACE_MEMORY_SECONDS)
         self.answers = self.answers * kept + 1.0
         self.answer_seconds = self.answer_seconds * kept + interval
         self.gave_up *= kept
-        self.waited_seconds = self.waited_seconds * kept + max(0.0, at - joined_at)
-        share = 1.0 / min(self.answers, 10.0)
-        self.ring_seconds += share * (max(0.0, ring_seconds) - self.ring_seconds)
-        self.last_at = max(self.last_at, at)
+        self.waited_seconds = self.waited_seconds * kept + (at - joined_at if at > joined_at else 0.0)
+        share = 1.0 / self.answers if self.answers < 10.0 else 0.1
+        self.ring_seconds += share * (ring_seconds - self.ring_seconds)
+        if at > self.last_at:
+            self.last_at = at
 
     def abandoned(self, waited_seconds: float) -> None:
         self.gave_up += 1.0

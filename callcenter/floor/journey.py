@@ -143,7 +143,8 @@ def entertain(scene: Scene, contact: Contact, at: float) -> None:
         if contact.unsaid:
             waiting.say(scene, contact, contact.unsaid)
             contact.unsaid = ()
-        waiting.arm(scene, contact, at)
+        if plan.overflow or plan.announce or plan.messages:
+            waiting.arm(scene, contact, at)
     if contact.music or contact.playback:
         return
     offered = contact.state is ContactState.OFFERED and not contact.answered
@@ -211,8 +212,7 @@ def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
 
 def set_aside(scene: Scene, contact: Contact, at: float) -> None:
     """What was saved of a living caller is out of date: forget it without an outcome; he is taken in anew."""
-    for timer in CONTACT_TIMERS:
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(CONTACT_TIMERS, contact.id)
     if contact.queue in scene.queues:
         scene.queues[contact.queue].leave(contact)
     step(scene, contact, at, "found elsewhere", agent=contact.agent)
@@ -279,7 +279,8 @@ def _key_pressed(scene: Scene, contact: Contact, at: float, digit: str) -> None:
 def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.stop(f"ring:{contact.id}")
     waiting.note_answer(scene, contact, scene.agents[contact.agent], at)
-    if waiting.needs_briefing(scene.queues[contact.queue].plan):
+    plan = scene.queues[contact.queue].plan
+    if plan.whisper or plan.tell_agent_number:
         waiting.brief(scene, contact, at)
         step(scene, contact, at, "answered", agent=contact.agent)
     else:
@@ -297,8 +298,7 @@ def _agent_told(scene: Scene, contact: Contact, at: float, note: str) -> None:
 
 
 def _join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    for timer in ("announce", "brief", "wait"):
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(("announce", "brief", "wait"), contact.id)
     stop_sounds(scene, contact)
     contact.unsaid = ()
     answer(scene, contact)

@@ -6,7 +6,7 @@ nothing. It keeps the indexes: which leg belongs to what, which agent sits at wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from callcenter.floor.agents import Activity, Agent, Presence
@@ -84,6 +84,12 @@ class Scene:
     def stop(self, timer: str) -> None:
         if self.timers.pop(timer, None) is not None:
             self.outcome.commands.append(StopTimer(timer))
+
+    def stop_timers(self, kinds: Iterable[str], subject: str) -> None:
+        """Stop those that run of the timers of these kinds."""
+        for kind in kinds:
+            if (timer := f"{kind}:{subject}") in self.timers:
+                self.stop(timer)
 
     def set_night(self, closed: bool) -> None:
         self.night = closed

@@ -99,8 +99,7 @@ def move(
     step(scene, contact, at, "moved", detail=f"{cause}: to {to}")
     waited = seconds_here(contact, at)
     scene.note(QueueMoved(at, contact.id, contact.queue, to, cause, contact.arrived_at, waited))
-    for timer in ("wait", "announce"):
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(("announce", "wait"), contact.id)
     stop_prompts(scene, contact)
     if contact.music and new.music and new.music != old.music:
         contact.music = False
@@ -147,7 +146,7 @@ def note_answer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None
     queue = scene.queues[contact.queue]
     if agent.offered_at <= contact.joined_at and contact.offers == 1:
         return
-    queue.pace.answered(at, contact.joined_at, at - agent.offered_at)
+    queue.pace.answered(at, contact.joined_at, max(0.0, at - agent.offered_at))
     if at - queue.pace_saved_at >= PACE_SECONDS:
         queue.pace_saved_at = at
         scene.outcome.meta[f"{PACE_KEY}{contact.queue}"] = queue.pace.text()
@@ -216,10 +215,6 @@ def after_a_restart(scene: Scene, contact: Contact) -> None:
 # Before the join.
 
 
-def needs_briefing(plan: QueuePlan) -> bool:
-    return plan.whisper or plan.tell_agent_number
-
-
 def brief(scene: Scene, contact: Contact, at: float) -> None:
     """The agent has answered: tell him, and the caller, what the queue wants told; then they are joined.
 
@@ -227,8 +222,7 @@ def brief(scene: Scene, contact: Contact, at: float) -> None:
     speak. The caller of a whisper goes on hearing music or ringing.
     """
     plan = scene.queues[contact.queue].plan
-    for timer in ("wait", "announce"):
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(("announce", "wait"), contact.id)
     contact.state = ContactState.CONNECTING
     prompts, language = spoken.agent_number(contact.agent), contact.language
     if plan.tell_agent_number:
