@@ -281,8 +281,8 @@ def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> No
     waiting.note_answer(scene, contact, scene.agents[contact.agent], at)
     plan = scene.queues[contact.queue].plan
     if plan.whisper or plan.tell_agent_number:
+        step(scene, contact, at, "agent answered", agent=contact.agent)
         waiting.brief(scene, contact, at)
-        step(scene, contact, at, "answered", agent=contact.agent)
     else:
         _join(scene, contact, at, "")
 

@@ -58,7 +58,7 @@ def list_calls(context: Context, day: str, queue: str, live: bool, limit: int) -
         ("id", "arrived", "from", "number", "queue", "outcome", "agent", "wait", "talk"),
         [
             (
-                *(each.contact, _time(each.arrived_at, chosen.zone), each.ani, each.dnis, each.queue),
+                *(each.contact, _time(each.arrived_at, chosen.zone), each.ani, each.dnis, _queues(each)),
                 *(_outcome_in_words(each.outcome), each.agent, clock(each.wait_seconds)),
                 clock(each.talk_seconds) if each.connected_at else "",
             )
@@ -318,6 +318,12 @@ _OUTCOMES = {
     Outcome.OVERFLOWED: "sent to an outside number",
     Outcome.LEFT: "taken out",
 }
+
+
+def _queues(each: ContactClosed) -> str:
+    """The last queue, and the first where that is another."""
+    moved = each.first_queue and each.first_queue != each.queue
+    return f"{each.first_queue} -> {each.queue}" if moved else each.queue
 
 
 def _outcome_in_words(outcome: str) -> str:

@@ -204,6 +204,7 @@ def test_a_call_that_moved_counts_in_both_queues(shell: Shell, redis_url: str, d
     assert (other["offered"], other["answered"], other["moved_on"]) == (1, 1, 0)
     assert other["asa_seconds"] == 34, "the wait goes on"
     assert "moved on" in shell("report", "queue", "--day", DAY).out
+    assert "sales -> help" in shell("calls", "list", "--day", DAY).out
 
 
 def test_the_expected_wait_is_the_floors(shell: Shell) -> None:
