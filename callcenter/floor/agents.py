@@ -210,6 +210,7 @@ def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -
         moved = agent.queues != definition.queues
         if moved and agent.phone:
             scene.retire_fallback(agent)
+            scene.thinned.update(dict.fromkeys(agent.queues))
         agent.name, agent.queues = definition.name, definition.queues
         agent.language, agent.pin_hash, agent.removed = definition.language, definition.pin_hash, False
         agent.skills, agent.weights = dict(definition.skills), dict(definition.weights)
@@ -340,6 +341,8 @@ def change(
     agent.since = at
     if presence is not None:
         agent.presence = presence
+        if presence is not Presence.READY:
+            scene.thinned.update(dict.fromkeys(agent.queues))
     if reason is not None:
         agent.reason = reason
     if activity is not None:

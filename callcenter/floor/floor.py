@@ -11,9 +11,10 @@ that fails comes back as CommandFailed. Nothing here reads a clock or throws dic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, ringall, sessions, survey, widening
+from callcenter.floor import agents, events, journey, ringall, sessions, survey, waiting, widening
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -25,8 +26,9 @@ from callcenter.floor.commands import (
     SendOutside,
     StartMusic,
 )
-from callcenter.floor.contacts import Contact, Cue
+from callcenter.floor.contacts import Contact, ContactState, Cue
 from callcenter.floor.events import Event, Failure
+from callcenter.floor.figures import AnswerPace
 from callcenter.floor.matching import settle
 from callcenter.floor.plan import FloorPlan
 from callcenter.floor.records import NightSwitched
@@ -55,6 +57,8 @@ class Floor:
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
         self.scene.regulars.restore(meta)
+        for name, queue in self.scene.queues.items():
+            queue.pace = AnswerPace.read(meta.get(f"{waiting.PACE_KEY}{name}", ""))
 
     def receive(self, event: Event, chance: float = 0.0) -> Outcome:
         """Act on one event. `chance`, uniform in [0, 1) and new for each event, feeds the random strategies.
@@ -66,9 +70,21 @@ class Floor:
         outcome = scene.outcome = Outcome()
         scene.chance = chance
         _RECEIVE[type(event)](scene, event)
-        if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting or scene.doubtful):
-            settle(scene, event.at)
+        if scene.connected:
+            if scene.thinned:
+                _reconsider(scene, event.at)
+            if scene.freed or scene.unsettled or scene.newly_waiting or scene.doubtful:
+                settle(scene, event.at)
         return outcome
+
+
+def _reconsider(scene: Scene, at: float) -> None:
+    """Agents have gone from some queues: their rules may send on those who wait there."""
+    for name in scene.thinned:
+        if (queue := scene.queues.get(name)) is not None and queue.plan.overflow:
+            for contact_id in queue.waiting_ids():
+                journey.reconsider(scene, scene.contacts[contact_id], at)
+    scene.thinned.clear()
 
 
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
@@ -111,12 +127,19 @@ def _leg_left(scene: Scene, event: events.LegLeft) -> None:
 def _digit(scene: Scene, event: events.DigitPressed) -> None:
     if (session := scene.sessions.get(event.leg)) is not None:
         sessions.digit(scene, session, event.at, event.digit)
+        return
+    contact = scene.contacts.get(event.leg)
+    if contact is not None and (contact.state, Cue.KEY_PRESSED) in journey.ROWS:
+        journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
     leg = scene.playbacks.pop(event.playback, "")
+    note = "failed" if event.failed else ""
     if (contact := scene.contacts.get(leg)) is not None and contact.playback == event.playback:
-        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE)
+        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE, note)
+    elif contact is not None and contact.whisper == event.playback:
+        journey.happen(scene, contact, event.at, Cue.WHISPER_DONE, note)
     elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
         sessions.playback_done(scene, session)
 
@@ -149,9 +172,9 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
 
 
 def _timer(scene: Scene, event: events.TimerFired) -> None:
-    if event.timer not in scene.timers:
-        return  # stopped by what came between its deadline and now
-    scene.timers.discard(event.timer)
+    if scene.timers.get(event.timer, inf) > event.at:
+        return  # stopped, or set anew, by what came between its deadline and now
+    del scene.timers[event.timer]
     kind, _, subject = event.timer.partition(":")
     if kind in _CONTACT_TIMERS:
         if (contact := scene.contacts.get(subject)) is not None:
@@ -173,9 +196,11 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
 
 
 _CONTACT_TIMERS = {
+    "announce": Cue.ANNOUNCE_DUE,
+    "answer": Cue.ANSWER_DUE,
+    "brief": Cue.BRIEF_LIMIT,
     "ring": Cue.RING_LIMIT,
     "wait": Cue.WAIT_LIMIT,
-    "answer": Cue.ANSWER_DUE,
     "widen": Cue.WIDEN_DUE,
 }
 
@@ -191,8 +216,15 @@ def _people(scene: Scene, event: events.PeoplePublished) -> None:
 
 
 def _plan(scene: Scene, event: events.PlanApplied) -> None:
+    """Those who wait go on under the new plan's rules and announcements."""
     scene.take_plan(event.plan)
     widening.replan(scene, event.at)
+    scene.thinned.update(dict.fromkeys(scene.queues))
+    for contact in scene.contacts.values():
+        if contact.state is ContactState.WAITING:
+            scene.stop(f"wait:{contact.id}")
+            scene.stop(f"announce:{contact.id}")
+            scene.newly_waiting.append(contact.id)
 
 
 def _switch_lost(scene: Scene, _event: events.SwitchLost) -> None:

@@ -23,6 +23,55 @@ class Strategy(StrEnum):
     WEIGHTED_RANDOM = "weighted_random"
 
 
+class OverflowWhen(StrEnum):
+    """What makes a queue pass a caller on. `seconds` and `count` are the rule's."""
+
+    WAIT = "wait"  # he has waited `seconds` in this queue
+    LENGTH = "length"  # `count` callers wait already; looked at when he joins
+    NOBODY_STAFFED = "nobody_staffed"  # nobody who serves the queue is logged in; he has waited `seconds`
+    NOBODY_READY = "nobody_ready"  # nobody of them is ready, wrap-up apart; he has waited `seconds`
+    EXPECTED_WAIT = "expected_wait"  # he would wait more than `seconds` from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a caller goes who leaves a queue: another queue, an outside number, else he is hung up.
+
+    The prompts are played first; on the way to another queue he keeps his place while he hears them.
+    """
+
+    to_queue: str = ""
+    to_number: str = ""
+    prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow(Target):
+    """One rule of a queue; of several that apply the first counts."""
+
+    when: OverflowWhen = OverflowWhen.WAIT
+    seconds: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """What a waiting caller is told of his wait: `first_after` seconds, then `every` so many."""
+
+    position: bool = False
+    expected_wait: bool = False
+    first_after: int = 15
+    every: int = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Prompts played `every` so many seconds while a caller waits."""
+
+    prompts: tuple[str, ...]
+    every: int
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """From `start` up to, not including, `end`; minutes since local midnight, end at most 1440."""
@@ -87,11 +136,15 @@ class QueuePlan:
     music: str = ""  # music class while waiting; "" keeps the caller ringing
     answer_after_seconds: int = 20  # with music "": ring so long at most, then answer
     ringing_music: str = "default"  # what a caller hears after answer_after_seconds
-    max_wait_seconds: int = 0  # 0: no limit
-    max_waiting: int = 0  # 0: no limit
-    full_prompts: tuple[str, ...] = ("queue-full",)
-    max_wait_prompts: tuple[str, ...] = ("max-wait",)
-    overflow_number: str = ""  # where a caller goes after the message; "" hangs up
+    announce: Announce | None = None
+    messages: tuple[Message, ...] = ()
+    exits: Mapping[str, Target] = field(default_factory=dict)  # by the digit that a waiting caller presses
+    overflow: tuple[Overflow, ...] = ()
+    tell_agent_number: bool = False  # the caller hears who will serve him, then both are joined
+    whisper: bool = (
+        False  # the agent hears `title_prompts` and how long the caller waited, then both are joined
+    )
+    title_prompts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

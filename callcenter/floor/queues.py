@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
+from callcenter.floor.figures import AnswerPace
 from callcenter.floor.plan import QueuePlan
 from callcenter.floor.routing import BY_CHANCE, Key, Place, drawn, find, key_of, mixed, place, score
 from callcenter.floor.skills import ANYBODY, Expression, Skills, both, meets
@@ -61,14 +62,16 @@ class Queue:
     or who was fetched back after a restart, stands where he stood.
     """
 
-    __slots__ = ("_asked", "_by_asked", "_everybody", "_free", "_held", "_lanes", "_places", "free", "plan",
-                 "waiting")  # fmt: skip
+    __slots__ = ("_asked", "_by_asked", "_everybody", "_free", "_held", "_lanes", "_places", "free", "pace",
+                 "pace_saved_at", "plan", "waiting")  # fmt: skip
 
     def __init__(self, plan: QueuePlan, asked: Mapping[str, Expression] = _NOBODY) -> None:
         """`asked`: the skills that services ask for their callers, by the service's name."""
         self.plan = plan
         self.waiting: list[Place] = []  # all of them
         self.free: list[Key] = []  # whatever their skills
+        self.pace = AnswerPace()
+        self.pace_saved_at = 0.0
         self._asked = asked
         self._everybody = Lane(plan, ANYBODY)
         self._everybody.waiting, self._everybody.free = self.waiting, self.free

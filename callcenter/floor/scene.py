@@ -6,7 +6,7 @@ nothing. It keeps the indexes: which leg belongs to what, which agent sits at wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from callcenter.floor.agents import Activity, Agent, Presence
@@ -41,7 +41,7 @@ class Scene:
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
         self.seats: dict[str, str] = {}  # phone -> agent logged in there
-        self.timers: set[str] = set()
+        self.timers: dict[str, float] = {}  # timer -> when it is due
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
         self.regulars = Regulars()
@@ -52,6 +52,7 @@ class Scene:
         self.doubtful: dict[str, None] = {}  # agents who may have gone: does anybody wait for them alone?
         self.unsettled: dict[str, None] = {}  # queues to look at, in order
         self.rung_together: dict[str, None] = {}  # contacts for whom all free agents ring
+        self.thinned: dict[str, None] = {}  # queues that an agent left or is not ready for any more
         self.newly_waiting: list[str] = []  # contacts who have just come (back) to waiting
         self.plan = plan
         self.take_plan(plan)
@@ -69,6 +70,7 @@ class Scene:
             if (old := self.queues.get(name)) is not None:
                 for contact_id in old.waiting_ids():
                     fresh.join(self.contacts[contact_id])
+                fresh.pace, fresh.pace_saved_at = old.pace, old.pace_saved_at
             self.queues[name] = fresh
         for agent in self.agents.values():
             self.file(agent)
@@ -84,13 +86,18 @@ class Scene:
         self.outcome.records.append(record)
 
     def start(self, timer: str, due_at: float) -> None:
-        self.timers.add(timer)
+        self.timers[timer] = due_at
         self.outcome.commands.append(StartTimer(timer, due_at))
 
     def stop(self, timer: str) -> None:
-        if timer in self.timers:
-            self.timers.discard(timer)
+        if self.timers.pop(timer, None) is not None:
             self.outcome.commands.append(StopTimer(timer))
+
+    def stop_timers(self, kinds: Iterable[str], subject: str) -> None:
+        """Stop those that run of the timers of these kinds."""
+        for kind in kinds:
+            if (timer := f"{kind}:{subject}") in self.timers:
+                self.stop(timer)
 
     def set_night(self, closed: bool) -> None:
         self.night = closed
@@ -138,12 +145,13 @@ class Scene:
         self.connected = False
         self.contacts = dict(contacts)
         self.agents = dict(agents)
-        self.timers = set(timers)
+        self.timers = dict(timers)
         for contact in self.contacts.values():
             if contact.queue and contact.queue not in self.queues:  # the site dropped it meanwhile
                 self.queues[contact.queue] = Queue(QueuePlan(contact.queue, contact.queue))
-            if contact.playback:
-                self.playbacks[contact.playback] = contact.id
+            for playback in (contact.playback, contact.whisper):
+                if playback:
+                    self.playbacks[playback] = contact.id
         for agent in self.agents.values():
             if agent.phone and agent.presence is not Presence.LOGGED_OUT:
                 self.seats[agent.phone] = agent.number

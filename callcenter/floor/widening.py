@@ -37,7 +37,8 @@ def go_on(scene: Scene, contact: Contact, at: float) -> None:
         return
     if contact.held_for and at >= contact.held_until:
         contact.held_for = ""
-    dues = [contact.queued_at + ring.after for ring in rings]
+    since = contact.joined_at if contact.been_in else contact.queued_at
+    dues = [since + ring.after for ring in rings]
     widened = sum(due <= at for due in dues)
     if widened > contact.widened:
         words = in_words(rings[widened - 1].skills) or "anybody"

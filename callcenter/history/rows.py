@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched, Record
+from callcenter.floor.records import (
+    AgentState,
+    ContactClosed,
+    ContactStep,
+    NightSwitched,
+    QueueMoved,
+    Record,
+)
 
 # One statement per kind of record. The name comes first, so that a record that is here stays as it is.
 INSERT: dict[type[Record], LiteralString] = {
@@ -14,14 +21,17 @@ INSERT: dict[type[Record], LiteralString] = {
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     ContactClosed: """INSERT INTO contacts (floor, epoch, sequence, contact, ani, dnis, service, queue,
         language, outcome, agent, arrived_at, queued_at, connected_at, closed_at, wait_seconds, talk_seconds,
-        offers, ended_by)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        offers, ended_by, first_queue)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT DO NOTHING""",
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    QueueMoved: """INSERT INTO queue_moves (floor, epoch, sequence, contact, at, queue, to_queue, cause,
+        arrived_at, wait_seconds)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
 }
 
 INSERT_OTHER: LiteralString = """INSERT INTO records_other (floor, epoch, sequence, fault, body)
@@ -43,6 +53,10 @@ def row(record: Record) -> tuple[Any, ...]:
             return (*map(_text, (*states, *where)), _moment(record.since), _moment(record.at))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
+        case QueueMoved():
+            move = (record.queue, record.to_queue, record.cause)
+            times = (_moment(record.arrived_at), record.wait_seconds)
+            return (_text(record.contact), _moment(record.at), *map(_text, move), *times)
     raise KeyError(type(record).__name__)
 
 
@@ -58,6 +72,7 @@ def _contact(record: ContactClosed) -> tuple[Any, ...]:
         record.talk_seconds,
         record.offers,
         _text(record.ended_by),
+        _text(record.first_queue),
     )
 
 

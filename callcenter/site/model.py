@@ -17,7 +17,7 @@ from holidays import list_supported_countries
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from rapidfuzz import process
 
-from callcenter.floor.plan import Strategy
+from callcenter.floor.plan import OverflowWhen, Strategy
 from callcenter.site import opening, skills
 from callcenter.site.numbers import DIALLED, OUTSIDE, expand
 
@@ -238,6 +238,70 @@ class Ring(Section):
     skills: Skills
 
 
+class Target(Section):
+    """Where a caller goes who leaves a queue; with neither `to_queue` nor `to_number` he is hung up."""
+
+    to_queue: Name | Literal[""] = ""
+    to_number: OutsideNumber | Literal[""] = ""
+    prompts: tuple[Prompt, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Target:
+        if self.to_queue and self.to_number:
+            raise ValueError("expected `to_queue` or `to_number`, not both")
+        return self
+
+
+class Exit(Target):
+    """`[queues.exits]`: `1 = { to_queue = "sales" }`, the key that a waiting caller presses."""
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Exit:
+        if not (self.to_queue or self.to_number or self.prompts):
+            raise ValueError("expected `to_queue`, `to_number` or `prompts` (then he is hung up)")
+        return self
+
+
+class Overflow(Target):
+    """`[[queues.overflow]]`: see `floor.plan.OverflowWhen` for what `when` means."""
+
+    when: OverflowWhen
+    seconds: Seconds = 0
+    count: Count = 0
+
+    @model_validator(mode="after")
+    def _has_its_measure(self) -> Overflow:
+        if self.when in (OverflowWhen.WAIT, OverflowWhen.EXPECTED_WAIT) and not self.seconds:
+            raise ValueError(f'`when = "{self.when}"` needs `seconds`, at least 1')
+        if (self.when is OverflowWhen.LENGTH) != bool(self.count):
+            raise ValueError('`count`, at least 1, belongs to `when = "length"` and to no other')
+        if self.when is OverflowWhen.LENGTH and self.seconds:
+            raise ValueError('`seconds` means nothing for `when = "length"`')
+        return self
+
+
+class Announce(Section):
+    """`announce`: what a waiting caller is told of his wait; seconds after he joined."""
+
+    position: Flag = False
+    expected_wait: Flag = False
+    first_after: Annotated[int, Field(strict=True, ge=1, le=3600)] = 15
+    every: Annotated[int, Field(strict=True, ge=10, le=3600)] | Literal[0] = 45  # 0: only once
+
+    @model_validator(mode="after")
+    def _tells_something(self) -> Announce:
+        if not (self.position or self.expected_wait):
+            raise ValueError("expected `position = true`, `expected_wait = true` or both")
+        return self
+
+
+class Message(Section):
+    """`[[queues.messages]]`: prompts played again and again to a waiting caller."""
+
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+    every: Annotated[int, Field(strict=True, ge=10, le=3600)]
+
+
 class Queue(Section):
     """`[[queues]]`: see `floor.plan.QueuePlan` for what each key means."""
 
@@ -259,11 +323,15 @@ class Queue(Section):
     music: Name | Literal[""] = ""
     answer_after_seconds: Annotated[int, Field(strict=True, ge=1, le=120)] = 20
     ringing_music: Name = "default"
-    max_wait_seconds: Seconds = 0
-    max_waiting: Count = 0
-    full_prompts: tuple[Prompt, ...] = ("queue-full",)
-    max_wait_prompts: tuple[Prompt, ...] = ("max-wait",)
-    overflow_number: OutsideNumber | Literal[""] = ""
+    announce: Announce | None = None
+    messages: tuple[Message, ...] = ()
+    exits: dict[Annotated[str, _matching(r"[0-9*#]", "one key: 0-9, * or #")], Exit] = Field(
+        default_factory=dict
+    )
+    overflow: tuple[Overflow, ...] = ()
+    tell_agent_number: Flag = False
+    whisper: Flag = False
+    title_prompts: tuple[Prompt, ...] = ()
 
     @model_validator(mode="after")
     def _rings_widen_in_order(self) -> Queue:

@@ -9,14 +9,18 @@ from zoneinfo import ZoneInfo
 from holidays import country_holidays
 
 from callcenter.floor.plan import (
+    Announce,
     FeatureCodes,
     FloorPlan,
     HoursPlan,
+    Message,
+    Overflow,
     PhonePlan,
     QueuePlan,
     Ring,
     ServicePlan,
     Span,
+    Target,
 )
 from callcenter.site import opening, skills
 from callcenter.site.model import Hours, Number, Queue, Site
@@ -83,6 +87,10 @@ def _queue(queue: Queue) -> QueuePlan:
         "title": queue.title or queue.name,
         "skills": skills.parse(queue.skills),
         "rings": tuple(Ring(ring.after, skills.parse(ring.skills)) for ring in queue.rings),
+        "announce": Announce(**queue.announce.model_dump()) if queue.announce else None,
+        "messages": tuple(Message(**message.model_dump()) for message in queue.messages),
+        "exits": {key: Target(**target.model_dump()) for key, target in queue.exits.items()},
+        "overflow": tuple(Overflow(**rule.model_dump()) for rule in queue.overflow),
     }
     return QueuePlan(**{**queue.model_dump(), **parsed})
 

@@ -27,6 +27,7 @@ _CLASSES: tuple[type[Any], ...] = (
     records.ContactClosed,
     records.AgentState,
     records.NightSwitched,
+    records.QueueMoved,
     events.PeoplePublished,
     events.AgentLoginRequested,
     events.AgentLogoutRequested,
