@@ -10,6 +10,12 @@ been in, so that nobody goes round in circles whatever two plans in a row say.
 
 A caller who moves keeps his arrival, and so his place among those of the new queue, and the time he waited;
 the seconds of the new queue's rules and announcements count from his joining it.
+
+Known sharp edges:
+- An announcement answers a caller who still rings, and music follows it.
+- Who is moved while he waits does not hear the new queue's greeting; who is moved on arrival does.
+- A rebuilt floor (no Redis) knows the queue of each caller, but not which queues he has been in.
+- The expected wait is the queue's own: agents who serve several queues count by what they answered here.
 """
 
 from __future__ import annotations
