@@ -1,6 +1,7 @@
 """A caller's way through the floor: arrives, hears the greeting, waits, is offered, talks, leaves.
 
-What he hears while he waits and the rules by which he leaves a queue are in `waiting.py`.
+What he hears while he waits and the rules by which he leaves a queue are in `waiting.py`, what is said
+before the join in `briefing.py`.
 
 `ROWS` says, for each state and each thing that can happen (`Cue`), which function acts and into which
 states it may lead; `make states` prints the picture from it. What has no row is told to the log and
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents, ringall, waiting, widening
+from callcenter.floor import agents, briefing, ringall, waiting, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import (
@@ -310,18 +311,18 @@ def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> No
     plan = scene.queues[contact.queue].plan
     if plan.whisper or plan.tell_agent_number:
         step(scene, contact, at, "agent answered", agent=contact.agent)
-        waiting.brief(scene, contact, at)
+        briefing.brief(scene, contact, at)
     else:
         _join(scene, contact, at, "")
 
 
 def _caller_told(scene: Scene, contact: Contact, at: float, note: str) -> None:
-    if waiting.briefed(scene, contact, at, note, agent=False):
+    if briefing.briefed(scene, contact, at, note, agent=False):
         _join(scene, contact, at, "")
 
 
 def _agent_told(scene: Scene, contact: Contact, at: float, note: str) -> None:
-    if waiting.briefed(scene, contact, at, note, agent=True):
+    if briefing.briefed(scene, contact, at, note, agent=True):
         _join(scene, contact, at, "")
 
 

@@ -10,6 +10,12 @@ been in, so that nobody goes round in circles whatever two plans in a row say.
 
 A caller who moves keeps his arrival, and so his place among those of the new queue, and the time he waited;
 the seconds of the new queue's rules and announcements count from his joining it.
+
+Known sharp edges:
+- An announcement answers a caller who still rings, and music follows it.
+- Who is moved while he waits does not hear the new queue's greeting; who is moved on arrival does.
+- A rebuilt floor (no Redis) knows the queue of each caller, but not which queues he has been in.
+- The expected wait is the queue's own: agents who serve several queues count by what they answered here.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from callcenter.floor import spoken
 from callcenter.floor.agents import Presence
-from callcenter.floor.commands import PlayPrompts, StopMusic
+from callcenter.floor.commands import StopMusic
 from callcenter.floor.contacts import (
     Contact,
     ContactState,
@@ -29,7 +35,6 @@ from callcenter.floor.contacts import (
     start_music,
     step,
     stop_prompts,
-    stop_sounds,
 )
 from callcenter.floor.endings import turn_away
 from callcenter.floor.figures import expected_wait
@@ -43,8 +48,6 @@ if TYPE_CHECKING:
 
 EXPECTED_WAIT_SECONDS = 10.0  # so often a rule on the expected wait is looked at
 GAP_SECONDS = 5.0  # of music, at least, between two announcements
-BRIEFING_SECONDS = 20.0  # then agent and caller are joined, whatever still plays
-FAILED_BRIEFING_SECONDS = 1.0  # a prompt that failed: the agent may be hanging up
 PACE_SECONDS = 10.0  # so often a queue's pace is saved, for a restart and for `queues show`
 PACE_KEY = "pace:"  # of the saved pace; the queue's name follows
 _EARLY_SECONDS = 0.05  # a timer's rounding
@@ -210,54 +213,6 @@ def after_a_restart(scene: Scene, contact: Contact) -> None:
     """Nobody knows whether what was played still plays: it is ended, and music follows (`entertain`)."""
     contact.joined_at = contact.joined_at or contact.queued_at  # saved by a version that did not know it
     stop_prompts(scene, contact)
-
-
-# Before the join.
-
-
-def brief(scene: Scene, contact: Contact, at: float) -> None:
-    """The agent has answered: tell him, and the caller, what the queue wants told; then they are joined.
-
-    Without a whisper the agent hears what the caller hears, in the caller's language, and so knows when to
-    speak. The caller of a whisper goes on hearing music or ringing.
-    """
-    plan = scene.queues[contact.queue].plan
-    scene.stop_timers(("announce", "wait"), contact.id)
-    contact.state = ContactState.CONNECTING
-    prompts, language = spoken.agent_number(contact.agent), contact.language
-    if plan.tell_agent_number:
-        stop_sounds(scene, contact)
-        answer(scene, contact)
-        play(scene, contact, prompts)
-    elif contact.playback:
-        stop_prompts(scene, contact)
-        start_music(scene, contact, plan.music or plan.ringing_music)
-    if plan.whisper:
-        language = _language_of(scene, contact.agent)
-        waited = at - (contact.queued_at or contact.joined_at or at)
-        prompts = (*plan.title_prompts, *spoken.waited(waited, language))
-    contact.whisper = f"{contact.id}~w{contact.offers}"
-    scene.playbacks[contact.whisper] = contact.id
-    scene.do(PlayPrompts(contact.agent_leg, contact.whisper, prompts, language))
-    scene.start(f"brief:{contact.id}", at + BRIEFING_SECONDS)
-
-
-def briefed(scene: Scene, contact: Contact, at: float, note: str, *, agent: bool) -> bool:
-    """One of the two has heard his part; True when both have. `note` is "failed" if he could not hear it."""
-    if agent:
-        contact.whisper = ""
-    else:
-        contact.playback = ""
-    if note == "failed":
-        scene.start(f"brief:{contact.id}", at + FAILED_BRIEFING_SECONDS)
-        return False
-    return not contact.whisper and not contact.playback
-
-
-def _language_of(scene: Scene, number: str) -> str:
-    agent = scene.agents[number]
-    phone = scene.plan.phones.get(agent.phone)
-    return agent.language or (phone.language if phone else scene.plan.language)
 
 
 def _rule(scene: Scene, contact: Contact, at: float, joining: bool) -> Overflow | None:

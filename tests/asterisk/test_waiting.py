@@ -239,6 +239,24 @@ def test_an_agent_who_hangs_up_in_the_whisper_leaves_the_caller_waiting(centre: 
     centre.play(script)
 
 
+def test_an_engine_killed_in_the_whisper_loses_nobody(centre: Centre) -> None:
+    async def script(world: World) -> None:
+        call = await waiting(world, "4013", "13800000111")
+        phone = world.network.phone("1001")
+        await seat(world, p1001="7777")
+        far = await phone.rings()
+        assert await far.hears(PROMPTS_HZ["title"], 10)
+        centre.processes["engine-a"].kill()
+        await asyncio.to_thread(centre.processes["engine-a"].start)
+        assert await call.hears(phone.tone_hz, 20), "they are not joined"
+        await phone.hang_up()
+        await call.ended()
+        record = await world.record(call.ani)
+        assert (record["outcome"], record["agent"]) == ("answered", "7777")
+
+    centre.play(script)
+
+
 def test_the_caller_hears_who_will_serve_him(centre: Centre) -> None:
     async def script(world: World) -> None:
         call = await waiting(world, "4014", "13800000110")

@@ -239,6 +239,18 @@ def test_a_new_plans_rules_hold_for_those_who_wait() -> None:
     assert world.contact(caller).queue == "help"
 
 
+def test_a_timer_set_anew_does_not_fire_by_its_old_deadline() -> None:
+    """Of timers that are due together, the first may have set the second anew."""
+    world = gold(Overflow(when=WHEN.WAIT, seconds=30, to_queue="help"))
+    caller = world.call("300")
+    world.pass_time(10.0)
+    world.receive(seen.TimerFired(world.now, f"wait:{caller}"))
+    assert f"wait:{caller}" in world.floor.scene.timers
+    assert world.contact(caller).queue == "gold"
+    world.pass_time(20.0)
+    assert world.contact(caller).queue == "help"
+
+
 def test_a_restart_forgets_no_rule_and_no_queue() -> None:
     world = gold(Overflow(when=WHEN.WAIT, seconds=30, to_queue="help"))
     caller = world.call("300")
