@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents
+from callcenter.floor import agents, standing
 from callcenter.floor.commands import DestroyBridge, HangUp, SendOutside
 from callcenter.floor.contacts import Contact, ContactState, answer, play, step, stop_sounds
 from callcenter.floor.records import ContactClosed, Outcome
@@ -71,7 +71,7 @@ def drop_offer(scene: Scene, contact: Contact, at: float) -> None:
     if contact.state is not ContactState.OFFERED:
         return
     scene.stop(f"ring:{contact.id}")
-    scene.do(HangUp(contact.agent_leg))
+    standing.hang_up(scene, contact.agent_leg)
     if (agent := scene.agents.get(contact.agent)) is not None:
         agents.offer_over(scene, at, agent)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents
+from callcenter.floor import agents, standing
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import Contact, ContactState, Cue, answer, play, start_music, step, stop_sounds
@@ -92,10 +92,15 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
     contact.offers += 1
     contact.state = ContactState.OFFERED
     contact.agent = agent.number
-    contact.agent_leg = f"{contact.id}~{agent.number}~{contact.offers}"
+    contact.agent_leg = agent.line or f"{contact.id}~{agent.number}~{contact.offers}"
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "offered", agent=agent.number)
     agents.offer(scene, at, agent, contact.id, contact.queue, contact.agent_leg)
+    if agent.line:
+        _tag(scene, contact)  # the agent's leg does not tell it
+        standing.announce(scene, contact, agent)
+        scene.start(f"ring:{contact.id}", at + standing.TONE_SECONDS)
+        return
     scene.do(
         RingAgent(
             leg=contact.agent_leg,
@@ -120,9 +125,8 @@ def entertain(scene: Scene, contact: Contact, at: float) -> None:
     without: the agent's leg tells it, and the request would cost as much as a bridge.
     """
     plan = scene.queues[contact.queue].plan
-    if contact.state is ContactState.WAITING and not contact.tagged:
-        contact.tagged = True
-        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
+    if contact.state is ContactState.WAITING:
+        _tag(scene, contact)
     if contact.music:
         return
     offered = contact.state is ContactState.OFFERED and not contact.answered
@@ -207,7 +211,7 @@ def _caller_taken_out(scene: Scene, contact: Contact, at: float, _note: str) -> 
     drop_offer(scene, contact, at)
     scene.queues[contact.queue].leave(contact)
     if contact.state is ContactState.TALKING:
-        scene.do(HangUp(contact.agent_leg))
+        standing.hang_up(scene, contact.agent_leg)
         part(scene, contact, at, "switch", Outcome.LEFT)
     else:
         end(scene, contact, at, Outcome.LEFT, "switch")
@@ -255,6 +259,9 @@ def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None
 
 
 def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    if standing.is_standing(scene, contact.agent_leg):  # nobody told us of the end of the tone
+        _agent_answered(scene, contact, at, "")
+        return
     scene.do(HangUp(contact.agent_leg))
     _offer_failed(scene, contact, at, "no-answer")
 
@@ -264,20 +271,20 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
     queue = scene.queues[contact.queue]
     agent = scene.agents.get(contact.agent)
     scene.do(DestroyBridge(contact.bridge))
-    scene.do(HangUp(contact.agent_leg))
+    standing.hang_up(scene, contact.agent_leg)
     step(scene, contact, at, "could not be joined", agent=contact.agent)
     contact.agent = contact.agent_leg = contact.bridge = ""
     contact.connected_at = 0.0
     contact.state = ContactState.WAITING
     if agent is not None:
-        agents.release(scene, at, agent, 0)
+        agents.excuse(scene, at, agent)
     if queue.plan.max_wait_seconds:
         scene.start(f"wait:{contact.id}", at + queue.plan.max_wait_seconds)
     _wait(scene, contact)
 
 
 def _caller_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.do(HangUp(contact.agent_leg))
+    standing.hang_up(scene, contact.agent_leg)
     part(scene, contact, at, "caller")
     forget(scene, contact)
 
@@ -330,7 +337,7 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.TALKING,)),
     (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, (*_WAIT, _S.LEAVING, _S.ENDING)),
-    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.LEAVING, _S.ENDING)),
+    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.TALKING, _S.LEAVING, _S.ENDING)),
     (_S.OFFERED, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.OFFERED,)),
     (_S.OFFERED, Cue.WAIT_LIMIT): Row(_stay, (_S.OFFERED,)),
     (_S.OFFERED, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
@@ -360,6 +367,12 @@ def _is_served(scene: Scene, service: ServicePlan, at: float) -> bool:
 def _is_past_limit(scene: Scene, contact: Contact, at: float) -> bool:
     limit = scene.queues[contact.queue].plan.max_wait_seconds
     return limit > 0 and at >= contact.queued_at + limit
+
+
+def _tag(scene: Scene, contact: Contact) -> None:
+    if not contact.tagged:
+        contact.tagged = True
+        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
 
 
 def _wait(scene: Scene, contact: Contact) -> None:

@@ -38,6 +38,7 @@ class Scene:
         self.sessions: dict[str, Session] = {}  # by leg
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
+        self.keyed: dict[str, tuple[float, str]] = {}  # standing leg in a contact -> last key, keys so far
         self.seats: dict[str, str] = {}  # phone -> agent logged in there
         self.timers: set[str] = set()
         self.busy_phones: frozenset[str] = frozenset()
@@ -89,8 +90,11 @@ class Scene:
         self.outcome.meta["night"] = "1" if closed else "0"
 
     def is_free(self, agent: Agent) -> bool:
-        """Ready, idle, and no leg of ours (one being hung up included) on the phone."""
-        return agent.presence is Presence.READY and agent.activity is Activity.IDLE and not agent.leg
+        """Ready, idle, and no leg of ours (one being hung up included) on the phone, but for a standing one
+        that is answered."""
+        if agent.presence is not Presence.READY or agent.activity is not Activity.IDLE or agent.leg:
+            return False
+        return not agent.line or agent.line_up
 
     def file(self, agent: Agent) -> None:
         """Put the agent into the free lists of his queues, or take him out."""
@@ -133,4 +137,8 @@ class Scene:
                 self.seats[agent.phone] = agent.number
             if agent.leg:
                 self.agent_legs[agent.leg] = agent.number
+            if agent.line:
+                self.agent_legs[agent.line] = agent.number
+            if agent.tone:
+                self.playbacks[agent.tone] = agent.line
             self.file(agent)

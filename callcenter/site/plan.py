@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from holidays import country_holidays
 
 from callcenter.floor.plan import (
+    UNTIL_ENDED,
     FeatureCodes,
     FloorPlan,
     HoursPlan,
@@ -45,6 +46,7 @@ def floor_plan(site: Site, today: date | None = None) -> FloorPlan:
         pin_tries=site.floor.pin_tries,
         pin_lock_seconds=site.floor.pin_lock_seconds,
         session_seconds=site.floor.session_seconds,
+        standing_music=site.floor.standing_music,
     )
 
 
@@ -75,7 +77,9 @@ def _service(site: Site, number: Number) -> ServicePlan:
 
 
 def _queue(queue: Queue) -> QueuePlan:
-    return QueuePlan(**{**queue.model_dump(), "title": queue.title or queue.name})
+    wrapup = UNTIL_ENDED if queue.wrapup_seconds == "until_ended" else queue.wrapup_seconds
+    given = {"title": queue.title or queue.name, "wrapup_seconds": wrapup}
+    return QueuePlan(**{**queue.model_dump(), **given})
 
 
 def _hours(site: Site, name: str, hours: Hours, years: range) -> HoursPlan:

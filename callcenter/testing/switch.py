@@ -275,14 +275,14 @@ class FakeSwitch:
                 leg.hears += prompts
                 leg.playback = playback
             case do.StartMusic(_, music):
-                leg.hears.append(f"music {music}")
+                leg.hears.append(f"music {music}" if music else "silence")
             case do.HangUp():
                 self.hang_up(leg.id)
             case do.SendOutside(_, number):
                 leg.in_app, leg.application, leg.dnis = False, "Dial", number
                 self._tell(LegLeft(self._clock(), leg.id))
-            case do.TagLeg(_, contact, queue, arrived_at, language):
-                leg.contact, leg.queue = contact, queue
+            case do.TagLeg(_, contact, queue, arrived_at, language, agent):
+                leg.contact, leg.queue, leg.agent = contact, queue, agent
                 leg.arrived_at, leg.language = arrived_at, language
 
     def _ring(self, command: do.RingAgent) -> Failure | None:

@@ -250,20 +250,21 @@ class World(Asterisk):
     def _check_offers(self, before: dict[str, bytes], outcome: Outcome) -> None:
         """Whoever is offered came first of those who wait, to the agent whom the strategy names."""
         scene = self.floor.scene
-        for ring in outcome.commands:
-            if not isinstance(ring, do.RingAgent):
-                continue
-            queue = scene.queues[ring.queue]
-            assert not queue.waiting or (ring.arrived_at, ring.contact) < queue.waiting[0], (
-                f"{ring.contact} was offered before {queue.waiting[0]}"
+        offered = [ring.contact for ring in outcome.commands if isinstance(ring, do.RingAgent) and ring.contact]
+        tones = [play.playback for play in outcome.commands if isinstance(play, do.PlayPrompts)]
+        offered += [tone.partition("~")[0] for tone in tones if "~t" in tone]
+        for contact in [scene.contacts[each] for each in offered]:
+            queue = scene.queues[contact.queue]
+            assert not queue.waiting or (contact.arrived_at, contact.id) < queue.waiting[0], (
+                f"{contact.id} was offered before {queue.waiting[0]}"
             )
-            old = before.get(ring.agent)
+            old = before.get(contact.agent)
             offered_at = _decoded(Agent, old).offered_at if old is not None else 0.0
-            chosen = replace(scene.agents[ring.agent], offered_at=offered_at)
+            chosen = replace(scene.agents[contact.agent], offered_at=offered_at)
             for agent in scene.agents.values():
-                if scene.is_free(agent) and ring.queue in agent.queues:
+                if scene.is_free(agent) and contact.queue in agent.queues:
                     rank = RANKS[queue.plan.strategy]
-                    assert rank(chosen) <= rank(agent), f"{ring.agent} was rung, {agent.number} was due"
+                    assert rank(chosen) <= rank(agent), f"{contact.agent} was rung, {agent.number} was due"
 
     # Redis.
 
