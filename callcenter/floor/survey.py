@@ -249,6 +249,10 @@ def _release_agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
     for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
         scene.stop(f"hangup:{leg}")
         del scene.agent_legs[leg]
+    for timer in [t for t in scene.timers if t.startswith("hangup:")]:  # of those before a crash
+        leg = timer.partition(":")[2]
+        if leg not in scene.contacts and leg not in scene.agent_legs:
+            scene.stop(timer)
 
 
 def _standing_leg(scene: Scene, agent: Agent, leg: SeenLeg | None) -> None:

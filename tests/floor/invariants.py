@@ -86,7 +86,7 @@ def timers_have_subjects(world: World) -> None:
             case "session":
                 alive = subject in scene.sessions or not scene.connected
             case "hangup":
-                alive = contact is not None or subject in scene.agent_legs
+                alive = contact is not None or subject in scene.agent_legs or not scene.connected
             case _:
                 alive = timer == "fallback:"
         assert alive, f"timer {timer} outlives its subject"
@@ -123,7 +123,9 @@ def indexes_agree(scene: Scene) -> None:
     rung = [
         number
         for leg, number in scene.agent_legs.items()
-        if leg not in lines and "~" in leg and "~line~" not in leg  # a line that is given up may be still there
+        if leg not in lines
+        and "~" in leg
+        and "~line~" not in leg  # a line that is given up may be still there
     ]
     twice = [a for a, n in Counter(rung).items() if n > 1]
     assert not twice, f"rung while an old leg is not known to be gone: {twice}"

@@ -250,7 +250,9 @@ class World(Asterisk):
     def _check_offers(self, before: dict[str, bytes], outcome: Outcome) -> None:
         """Whoever is offered came first of those who wait, to the agent whom the strategy names."""
         scene = self.floor.scene
-        offered = [ring.contact for ring in outcome.commands if isinstance(ring, do.RingAgent) and ring.contact]
+        offered = [
+            ring.contact for ring in outcome.commands if isinstance(ring, do.RingAgent) and ring.contact
+        ]
         tones = [play.playback for play in outcome.commands if isinstance(play, do.PlayPrompts)]
         offered += [tone.partition("~")[0] for tone in tones if "~t" in tone]
         for contact in [scene.contacts[each] for each in offered]:
