@@ -59,11 +59,13 @@ async def stand(world: World, phone: str, agent: str) -> NetworkCall:
 
 
 async def take(world: World, line: NetworkCall, phone: str, ani: str, number: str = "4001") -> NetworkCall:
-    """A caller whom the standing agent takes: the agent hears the tone, the caller does not."""
+    """A caller whom the standing agent takes: the agent hears the tone, the caller (he is answered before
+    only where he is greeted) does not."""
     tone = asyncio.create_task(line.hears(ZIP_HZ, 10))
+    await asyncio.sleep(0.5)  # until the ear is set
     call = await world.network.call(number, ani=ani)
-    caller_hears_tone = asyncio.create_task(call.hears(ZIP_HZ, 3))
     await call.answered()
+    caller_hears_tone = asyncio.create_task(call.hears(ZIP_HZ, 6 if number == "4000" else 0.5))
     await call.hum(HUM_HZ)
     assert await tone, f"the agent heard no tone\n{world.centre.story()}"
     assert not await caller_hears_tone
@@ -79,7 +81,7 @@ def test_an_always_connected_agent_takes_two_calls_on_one_leg(centre: Centre) ->
         phone = world.network.phone("1001")
         line = await stand(world, "1001", "2001")
         leg = world.agent("2001").line
-        first = await take(world, line, "1001", "13920000001")
+        first = await take(world, line, "1001", "13920000001", number="4000")
         await first.hang_up()
         await agents_are(world, Presence.READY, Activity.IDLE, "2001")
         await asyncio.to_thread(engine.kill)
@@ -159,11 +161,13 @@ def test_with_no_engine_the_fallback_queue_gets_the_phones_of_standing_agents(ce
         print(f"\n    idle phone rung by the fallback queue: {time.monotonic() - begun:.1f} s", end="")
         assert idle.state is CallState.ENDED
         await far.answered()
+        await first.hum(HUM_HZ)
         assert await first.hears(world.network.phone("1002").tone_hz, 10)
         assert talking.state is CallState.ANSWERED
         assert await call.hears(world.network.phone("1001").tone_hz, 10), "nobody is cut off"
         second = await world.network.call("4001", ani="13920000033")
-        await asyncio.sleep(6)  # he waits in the fallback queue
+        await second.answered()
+        await second.hum(HUM_HZ)
         begun = time.monotonic()
         await call.hang_up()
         far = await world.network.phone("1001").rings(within=15)
@@ -199,7 +203,7 @@ def test_a_required_disposition_by_digits(centre: Centre) -> None:
         shell = await asyncio.to_thread(world.centre.callcenter, "agents", "ready", "2005")
         assert shell.returncode == 1
         assert "disposition" in shell.stderr
-        await phone.feature("*179")
+        await phone.feature("*179", "8", "7")
         assert world.agent("2005").activity is Activity.WRAPUP, "there is no such disposition"
         await phone.feature("*171")
         await agents_are(world, Presence.READY, Activity.IDLE, "2005")
