@@ -167,7 +167,9 @@ def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
         sessions.playback_done(scene, session, event.at)
     elif (agent := _standing_agent(scene, leg)) is not None and agent.tone == event.playback:
         contact = _contact_of_agent_leg(scene, leg)
-        if contact is not None:
+        if contact is not None and event.failed:  # he has hung up, as we shall hear, or else is joined
+            scene.start(f"ring:{contact.id}", event.at + standing.HUNG_UP_SECONDS)
+        elif contact is not None:
             journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
 
 

@@ -174,6 +174,7 @@ def _dialled(scene: Scene, session: Session, at: float, number: str) -> None:
     elif not seated and number.startswith(_agents_codes(scene)):
         _say(scene, session, Refusal.NOT_LOGGED_IN.value)
     elif number == codes.logout:
+        session.asking = Asking.NOTHING  # a standing leg is ended after he is told
         _tell(scene, session, agents.logout(scene, at, seated), "logged-out")
     elif number == codes.ready:
         _tell(scene, session, agents.ready(scene, at, seated), "ready")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ZIP_TONE = "zip-tone"
 TONE_SECONDS = 3.0  # the tone takes a fraction of it; whoever was not told of its end is joined then
+HUNG_UP_SECONDS = 0.5  # a tone failed: the agent's hang-up is the cause, and told within this
 RING_SECONDS = 30  # the phone rings so long for its standing leg
 
 

@@ -20,6 +20,7 @@ from callcenter.floor.records import ContactClosed, ContactStep, Outcome
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
 from callcenter.reports.days import SiteDay, site_day
+from callcenter.reports.dispositions import dispose_call, report_dispositions
 from callcenter.reports.live import queues_now
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
@@ -104,6 +105,9 @@ def show_call(context: Context, contact_id: str) -> None:
     )
 
 
+calls.add_command(dispose_call)
+
+
 @click.group(epilog="Example: callcenter queues show")
 def queues() -> None:
     """The queues, live."""
@@ -183,6 +187,9 @@ def report_queue(context: Context, day: str, queue: str) -> None:
     _say_formulas(context, found)
     context.say("ASA = waiting time of the answered / answered; AHT = (talk + wrap-up) / answered")
     context.say("turned away = queue full, longest wait over or sent outside; broken off = lost or taken out")
+
+
+report.add_command(report_dispositions)
 
 
 def _say_formulas(context: Context, found: dict[str, Figures]) -> None:

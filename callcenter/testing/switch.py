@@ -157,7 +157,7 @@ class FakeSwitch:
         """The other end hangs up, or refuses with `cause`."""
         found = self.legs.pop(leg)
         if found.playback:
-            self.finish(found.playback, of=found)
+            self.finish(found.playback, of=found, failed=True)
         if found.in_app or found.agent:
             self._tell(LegHungUp(self._clock(), leg, cause))
         elif found.phone:

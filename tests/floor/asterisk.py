@@ -102,7 +102,7 @@ class Asterisk:
         for bridge in self.bridges.values():
             bridge.discard(leg)
         for playback in [p for p, on in self.playing.items() if on == leg]:
-            self.finish_playback(playback)
+            self.finish_playback(playback, failed=True)
         self._tell(seen.LegHungUp(self.now, leg, cause))
 
     def finish_playback(self, playback: str, failed: bool = False) -> None:
