@@ -20,7 +20,7 @@ from tests.floor.test_codes import Phone
 from tests.floor.world import World
 
 RESULTS = {"1": "sold", "2": "call back", "31": "rude", "32": "kind"}
-REQUIRED = {
+REQUIRED: dict[str, Any] = {
     "disposition": DispositionRule.REQUIRED,
     "dispositions": RESULTS,
     "disposition_limit_seconds": 100,
