@@ -132,7 +132,7 @@ def list_(context: Context) -> None:
         everybody = [Person(each.number, each.name, each.queues, each.language) for each in live.values()]
     rows = [_row(person, live.get(person.number)) for person in everybody]
     context.print_table(
-        ("agent", "name", "queues", "presence", "activity", "phone", "for", "calls", "missed"), rows
+        ("agent", "name", "queues", "presence", "activity", "phone", "works", "for", "calls", "missed"), rows
     )
     if live_fault:
         _warn(live_fault)
@@ -165,7 +165,7 @@ def show(context: Context, number: str) -> None:
             "activity": str(agent.activity),
             "phone": agent.phone,
             "contact": agent.contact,
-            "works": "" if not agent.phone else "always connected" if agent.line else "on-hook",
+            "works": _way(agent),
             "calls since log-in": agent.calls_taken,
             "missed since log-in": agent.missed_calls,
         }
@@ -339,7 +339,7 @@ def _live(context: Context, site: Site) -> tuple[dict[str, Agent], str]:
 
 def _row(person: Person, agent: Agent | None) -> tuple[object, ...]:
     if agent is None:
-        return (person.number, person.name, " ".join(person.queues), "", "", "", "", "", "")
+        return (person.number, person.name, " ".join(person.queues), *[""] * 7)
     presence = str(agent.presence).replace("_", " ") + (f" ({agent.reason})" if agent.reason else "")
     here = agent.presence != "logged_out"
     return (
@@ -348,11 +348,18 @@ def _row(person: Person, agent: Agent | None) -> tuple[object, ...]:
         " ".join(person.queues),
         presence,
         str(agent.activity) if here else "",
-        agent.phone + (" (connected)" if agent.line else ""),
+        agent.phone,
+        _way(agent),
         clock(time.time() - agent.since) if agent.since else "",
         agent.calls_taken if here else "",
         agent.missed_calls if here else "",
     )
+
+
+def _way(agent: Agent) -> str:
+    if agent.presence == "logged_out":
+        return ""
+    return "connected" if agent.line else "on-hook"
 
 
 def _state_now(agent: Agent, midnight: datetime) -> store.State:

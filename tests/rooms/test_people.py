@@ -254,9 +254,9 @@ def test_an_agents_day(shell: Shell, redis_url: str, database_url: str) -> None:
         put(client, [(record_id(1, n), encode(each)) for n, each in enumerate(states, 1)])
     drain_now(redis_url, database_url)
     [row] = shell("agents", "list", "--json").json
-    assert (row["calls"], row["missed"], row["phone"]) == (3, 2, "1001 (connected)")
+    assert (row["calls"], row["missed"], row["phone"], row["works"]) == (3, 2, "1001", "connected")
     facts = shell("agents", "show", "1001", "--json").json
-    assert (facts["missed since log-in"], facts["works"]) == (2, "always connected")
+    assert (facts["missed since log-in"], facts["works"]) == (2, "connected")
     talking, lunch, here = facts["today"]
     assert datetime.fromisoformat(talking["since"]).timestamp() == midnight, "yesterday's part is cut off"
     assert (talking["activity"], talking["contact"]) == ("talking", "c0")
