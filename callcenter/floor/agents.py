@@ -255,7 +255,8 @@ def offer(scene: Scene, at: float, agent: Agent, contact: str, queue: str, leg: 
 def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
     """The offer came to nothing; `blame` ("no-answer", "busy", …) sets the agent not ready."""
     move(scene, agent, at, Move.OFFER_OVER, contact="", queue="")
-    standing.part(scene, agent)
+    if agent.line:
+        standing.part(scene, agent)
     agent.missed_calls += bool(blame)
     if blame and agent.presence is Presence.READY:
         _set_not_ready(scene, at, agent, blame)
@@ -266,7 +267,8 @@ def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
 def connect(scene: Scene, at: float, agent: Agent) -> None:
     agent.calls_taken += 1
     agent.disposition = ""
-    standing.end_tone(scene, agent)
+    if agent.line:
+        standing.end_tone(scene, agent)
     move(scene, agent, at, Move.CONNECT)
 
 
@@ -385,7 +387,8 @@ def change(
 
 
 def _after_contact(scene: Scene, at: float, agent: Agent) -> None:
-    standing.part(scene, agent)
+    if agent.line:
+        standing.part(scene, agent)
     settle_phone(scene, at, agent)
     _go_if_asked(scene, at, agent)
 

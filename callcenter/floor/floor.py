@@ -91,10 +91,10 @@ def _settle(scene: Scene, at: float) -> None:
 
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
-    if (agent := _standing_agent(scene, event.leg)) is not None:
-        standing.answered(scene, agent)
-    elif contact is not None:
+    if contact is not None:
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
+    elif (agent := _standing_agent(scene, event.leg)) is not None:
+        standing.answered(scene, agent)
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
 
@@ -114,7 +114,7 @@ def _agent_leg_gone(scene: Scene, event: events.LegHungUp) -> None:
     leg = event.leg
     agent = scene.agents.get(scene.agent_legs[leg])
     contact = _contact_of_agent_leg(scene, leg)
-    stood = standing.is_standing(scene, leg)
+    stood = agent is not None and agent.line == leg
     if agent is not None:
         agents.leg_gone(scene, agent, leg)
         if stood:

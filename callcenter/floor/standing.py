@@ -102,8 +102,8 @@ def end_tone(scene: Scene, agent: Agent) -> None:
 
 
 def part(scene: Scene, agent: Agent) -> None:
-    """The contact is over, the leg stays; nothing for an agent who works on-hook."""
-    if agent.line and agent.leg == agent.line:
+    """The contact is over, the leg stays."""
+    if agent.leg == agent.line:
         end_tone(scene, agent)
         agent.leg = ""
         rest(scene, agent)
