@@ -113,6 +113,7 @@ class TagLeg(Command):
     queue: str
     arrived_at: float
     language: str
+    head_start: float = 0.0
     agent: str = ""
     phone: str = ""
 

@@ -60,7 +60,7 @@ def ring(scene: Scene, at: float, agent: Agent, phone: str) -> None:
 def take(scene: Scene, at: float, agent: Agent, leg: str, phone: str) -> None:
     """The call in which he has just logged in becomes his standing leg."""
     _hold(scene, agent, leg, up=True)
-    scene.do(TagLeg(leg, "", "", at, _language(scene, agent, phone), agent.number, phone))
+    scene.do(TagLeg(leg, "", "", at, _language(scene, agent, phone), 0.0, agent.number, phone))
 
 
 def answered(scene: Scene, agent: Agent) -> None:

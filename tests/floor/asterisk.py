@@ -33,10 +33,12 @@ class Leg:
     in_app: bool = True
     application: str = "Stasis"
     music: bool = False
+    ringing: bool = False  # as a tone in the call
     contact: str = ""
     agent: str = ""
     queue: str = ""
     language: str = ""
+    head_start: float = 0.0
 
 
 class Asterisk:
@@ -147,6 +149,7 @@ class Asterisk:
                 agent=leg.agent,
                 queue=leg.queue,
                 language=leg.language,
+                head_start=leg.head_start,
             )
             for leg in self.legs.values()
         )
@@ -228,14 +231,18 @@ class Asterisk:
             case do.AnswerLeg():
                 leg.up = True
             case do.StartMusic():
-                leg.music = True
+                leg.music, leg.ringing = True, False
+            case do.IndicateRinging():
+                leg.ringing = True
             case do.StopMusic():
                 leg.music = False
             case do.PlayPrompts():
                 self.playing[command.playback] = leg.id
+                leg.music = leg.ringing = False  # a prompt ends both
             case do.TagLeg():
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
                 leg.agent = command.agent
+                leg.head_start = command.head_start
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))
