@@ -9,6 +9,7 @@ from callcenter.floor.records import (
     AgentState,
     ContactClosed,
     ContactStep,
+    DispositionGiven,
     NightSwitched,
     QueueMoved,
     Record,
@@ -27,6 +28,9 @@ INSERT: dict[type[Record], LiteralString] = {
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    DispositionGiven: """INSERT INTO dispositions (floor, epoch, sequence, contact, at, queue, agent,
+        disposition, by)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     QueueMoved: """INSERT INTO queue_moves (floor, epoch, sequence, contact, at, queue, to_queue, cause,
@@ -51,6 +55,9 @@ def row(record: Record) -> tuple[Any, ...]:
             states = (record.agent, record.presence, record.reason, record.activity, record.phone)
             where = (record.contact, record.queue)
             return (*map(_text, (*states, *where)), _moment(record.since), _moment(record.at))
+        case DispositionGiven():
+            given = (record.queue, record.agent, record.disposition, record.by)
+            return (_text(record.contact), _moment(record.at), *map(_text, given))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
         case QueueMoved():

@@ -26,6 +26,7 @@ _CLASSES: tuple[type[Any], ...] = (
     records.ContactStep,
     records.ContactClosed,
     records.AgentState,
+    records.DispositionGiven,
     records.NightSwitched,
     records.QueueMoved,
     events.PeoplePublished,
@@ -33,7 +34,9 @@ _CLASSES: tuple[type[Any], ...] = (
     events.AgentLogoutRequested,
     events.AgentReadyRequested,
     events.AgentNotReadyRequested,
+    events.DispositionRequested,
     events.WrapupEndRequested,
+    events.WrapupExtendRequested,
     events.NightSwitchRequested,
     PlanReloadRequested,
 )
