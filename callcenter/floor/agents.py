@@ -40,6 +40,7 @@ class Move(StrEnum):
     WRAPUP_OVER = "wrap-up over"
     PHONE_TAKEN = "phone taken"
     PHONE_FREE = "phone free"
+    TAKE_OVER = "take over"
 
 
 class Refusal(StrEnum):
@@ -52,6 +53,8 @@ class Refusal(StrEnum):
     NOT_LOGGED_IN = "not-logged-in"
     NO_WRAPUP = "no-wrapup"
     UNKNOWN_REASON = "unknown-reason"
+    NOT_ALLOWED = "not-allowed"
+    NOT_TALKING = "not-talking"
 
 
 REFUSALS = {
@@ -62,6 +65,8 @@ REFUSALS = {
     Refusal.NOT_LOGGED_IN: "the agent is not logged in",
     Refusal.NO_WRAPUP: "the agent is not in wrap-up",
     Refusal.UNKNOWN_REASON: "there is no such reason in the site file ([reasons])",
+    Refusal.NOT_ALLOWED: "only a leader of his team or a supervisor may do that (see `callcenter teams`)",
+    Refusal.NOT_TALKING: "the agent is in no conversation",
 }
 
 MOVES: dict[tuple[Activity, Move], Activity] = {
@@ -73,6 +78,7 @@ MOVES: dict[tuple[Activity, Move], Activity] = {
     (Activity.WRAPUP, Move.WRAPUP_OVER): Activity.IDLE,
     (Activity.IDLE, Move.PHONE_TAKEN): Activity.ELSEWHERE,
     (Activity.ELSEWHERE, Move.PHONE_FREE): Activity.IDLE,
+    (Activity.ELSEWHERE, Move.TAKE_OVER): Activity.TALKING,  # from the call in which he supervised
 }
 
 
@@ -83,6 +89,9 @@ class Agent:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
+    team: str = ""
+    leads: tuple[str, ...] = ()  # the teams whose agents he may supervise
+    supervisor: bool = False  # may supervise everybody
     presence: Presence = Presence.LOGGED_OUT
     reason: str = ""  # why not ready: a break reason, or "no-answer", "busy", "unreachable", "rejected"
     activity: Activity = Activity.IDLE
@@ -175,6 +184,15 @@ def not_ready(scene: Scene, at: float, number: str, reason: str) -> Refusal | No
     return None
 
 
+def send_away(scene: Scene, at: float, number: str) -> Refusal | None:
+    """Not ready because a leader says so; the reason is "supervisor"."""
+    agent = scene.agents.get(number)
+    if agent is None or agent.presence is Presence.LOGGED_OUT:
+        return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    _set_not_ready(scene, at, agent, "supervisor")
+    return None
+
+
 def end_wrapup(scene: Scene, at: float, number: str) -> Refusal | None:
     agent = scene.agents.get(number)
     if agent is None:
@@ -200,6 +218,7 @@ def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -
             scene.retire_fallback(agent)
         agent.name, agent.queues = definition.name, definition.queues
         agent.language, agent.pin_hash, agent.removed = definition.language, definition.pin_hash, False
+        agent.team, agent.leads, agent.supervisor = definition.team, definition.leads, definition.supervisor
         scene.file(agent)
         if moved and agent.phone:
             scene.tell_fallback(agent)
@@ -232,6 +251,14 @@ def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
 def connect(scene: Scene, at: float, agent: Agent) -> None:
     agent.calls_taken += 1
     move(scene, agent, at, Move.CONNECT)
+
+
+def take_over(scene: Scene, at: float, agent: Agent, contact: str, queue: str, leg: str) -> None:
+    """He goes on with a conversation of another's, on a leg that is his already."""
+    agent.leg = leg
+    scene.agent_legs[leg] = agent.number
+    agent.calls_taken += 1
+    move(scene, agent, at, Move.TAKE_OVER, contact=contact, queue=queue)
 
 
 def release(scene: Scene, at: float, agent: Agent, wrapup_seconds: int) -> None:

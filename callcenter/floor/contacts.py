@@ -53,6 +53,7 @@ class Contact:
     node: str = ""
     answered: bool = False  # the caller's leg is answered
     queued_at: float = 0.0
+    head_start: float = 0.0  # seconds: the place in the queue is as if he had come so much earlier
     agent: str = ""  # offered or talking
     agent_leg: str = ""
     bridge: str = ""

@@ -131,6 +131,11 @@ class SeenLeg:
     queue: str = ""
     language: str = ""
 
+    @property
+    def made_by_us(self) -> bool:
+        """A leg that we rang or a tap: our ids have a ~, those of calls that came to us never."""
+        return "~" in self.leg
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchSurveyed(Event):
@@ -164,6 +169,9 @@ class AgentDefinition:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
+    team: str = ""
+    leads: tuple[str, ...] = ()  # teams
+    supervisor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +184,11 @@ class PeoplePublished(Event):
 
 @dataclass(frozen=True, slots=True)
 class Request(Event):
+    """With `leader`, an agent's number, it is granted if he has the right; else an administrator asks."""
+
     request: str
     by: str
+    leader: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,31 @@ class AgentNotReadyRequested(Request):
 @dataclass(frozen=True, slots=True)
 class WrapupEndRequested(Request):
     agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuperviseRequested(Request):
+    """Ring `phone` and join it to the agent's conversation; `act` is "listen", "whisper", …"""
+
+    agent: str
+    phone: str
+    act: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallMoveRequested(Request):
+    """A waiting caller to another queue; the time waited counts there."""
+
+    contact: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPrioritizeRequested(Request):
+    """A waiting caller's head start, in seconds; 0 takes it back."""
+
+    contact: str
+    head_start: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, sessions, survey
+from callcenter.floor import agents, events, interventions, journey, rights, sessions, supervision, survey
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
+    AddLeg,
     AnswerLeg,
     ConnectLegs,
     HangUp,
+    MuteLeg,
     PlayPrompts,
     Reply,
     RingAgent,
+    RingPhone,
     SendOutside,
     StartMusic,
 )
@@ -62,6 +65,8 @@ class Floor:
         scene = self.scene
         outcome = scene.outcome = Outcome()
         _RECEIVE[type(event)](scene, event)
+        if scene.supervisions:
+            supervision.settle(scene, event.at)
         if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting):
             _settle(scene, event.at)
         return outcome
@@ -91,6 +96,8 @@ def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
     if contact is not None:
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
+    elif supervision.answered(scene, event.leg, event.at):
+        pass
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
 
@@ -101,6 +108,8 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
         journey.happen(scene, contact, at, Cue.CALLER_GONE)
     elif (session := scene.sessions.get(leg)) is not None:
         sessions.end(scene, session, at)
+    elif leg in scene.taps:
+        supervision.tap_gone(scene, leg, at)
     elif (number := scene.agent_legs.get(leg)) is not None:
         agent = scene.agents.get(number)
         contact = _contact_of_agent_leg(scene, leg)
@@ -139,10 +148,13 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
     command, failure, at = event.command, event.failure, event.at
     if failure is Failure.AWAY:
         return  # SwitchLost is here or on its way; the survey after it puts everything right
+    gone = failure is Failure.NOT_FOUND
     match command:
-        case AnswerLeg(leg) | PlayPrompts(leg=leg) | StartMusic(leg=leg) if failure is Failure.NOT_FOUND:
+        case AnswerLeg(leg) | PlayPrompts(leg=leg) | StartMusic(leg=leg) | MuteLeg(leg=leg) if gone:
             _leg_hung_up(scene, events.LegHungUp(at, leg))  # unseen: a ghost would be offered for ever
-        case RingAgent() if failure is not Failure.CONFLICT:
+        case _ if supervision.command_failed(scene, command, failure, at):
+            pass
+        case RingAgent() | RingPhone() if failure is not Failure.CONFLICT:
             if failure is Failure.TIMED_OUT:
                 scene.do(HangUp(command.leg))
             _leg_hung_up(scene, events.LegHungUp(at, command.leg, 20))
@@ -150,6 +162,8 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
             contact = scene.contacts.get(command.caller)
             if contact is not None and contact.bridge == command.bridge:
                 journey.happen(scene, contact, at, Cue.CONNECT_FAILED)
+        case AddLeg(_, leg) if (contact := _contact_of_agent_leg(scene, leg)) is not None:
+            journey.happen(scene, contact, at, Cue.CONNECT_FAILED)  # he could not take over
         case HangUp(leg) if failure in (Failure.FAILED, Failure.TIMED_OUT):
             if leg in scene.contacts or leg in scene.agent_legs:
                 scene.start(f"hangup:{leg}", at + HANG_UP_AGAIN_SECONDS)
@@ -217,24 +231,44 @@ def _login(scene: Scene, event: events.AgentLoginRequested) -> None:
 
 
 def _logout(scene: Scene, event: events.AgentLogoutRequested) -> None:
-    refusal = agents.logout(scene, event.at, event.agent)
+    refusal = rights.over_agent(scene, event.leader, event.agent) or agents.logout(
+        scene, event.at, event.agent
+    )
     agent = scene.agents.get(event.agent)
     later = agent is not None and agent.logout_when_free
-    _reply(
-        scene, event, refusal, "is logged out as soon as the contact is over" if later else "is logged out"
-    )
+    done = "is logged out as soon as the contact is over" if later else "is logged out"
+    _forced(scene, event, refusal, "log out", done)
 
 
 def _ready(scene: Scene, event: events.AgentReadyRequested) -> None:
-    _reply(scene, event, agents.ready(scene, event.at, event.agent), "is ready")
+    refusal = rights.over_agent(scene, event.leader, event.agent) or agents.ready(
+        scene, event.at, event.agent
+    )
+    _forced(scene, event, refusal, "ready", "is ready")
 
 
 def _not_ready(scene: Scene, event: events.AgentNotReadyRequested) -> None:
-    _reply(scene, event, agents.not_ready(scene, event.at, event.agent, event.reason), "is not ready")
+    refusal = rights.over_agent(scene, event.leader, event.agent)
+    refusal = refusal or agents.not_ready(scene, event.at, event.agent, event.reason)
+    _forced(scene, event, refusal, "not ready", "is not ready", event.reason)
 
 
 def _wrapup_end(scene: Scene, event: events.WrapupEndRequested) -> None:
-    _reply(scene, event, agents.end_wrapup(scene, event.at, event.agent), "has ended the wrap-up")
+    refusal = rights.over_agent(scene, event.leader, event.agent)
+    refusal = refusal or agents.end_wrapup(scene, event.at, event.agent)
+    _forced(scene, event, refusal, "end wrap-up", "has ended the wrap-up")
+
+
+def _supervise(scene: Scene, event: events.SuperviseRequested) -> None:
+    keys = ", ".join(f"{key} {act}" for key, act in supervision.KEYS.items())
+    _reply(scene, event, sessions.ring_supervisor(scene, event), f"talks: phone {event.phone} rings ({keys})")
+
+
+def _forced(scene: Scene, event: Any, refusal: Refusal | None, act: str, done: str, detail: str = "") -> None:
+    """What was done to an agent by another is remembered."""
+    if refusal is None and event.by != event.agent:
+        interventions.forced(scene, event, event.agent, act, detail)
+    _reply(scene, event, refusal, done)
 
 
 def _reply(scene: Scene, event: Any, refusal: Refusal | None, done: str) -> None:
@@ -276,6 +310,9 @@ _RECEIVE: Mapping[type[Event], _Receive] = {
     events.AgentReadyRequested: _ready,
     events.AgentNotReadyRequested: _not_ready,
     events.WrapupEndRequested: _wrapup_end,
+    events.SuperviseRequested: _supervise,
+    events.CallMoveRequested: interventions.move_call,
+    events.CallPrioritizeRequested: interventions.prioritize_call,
     events.NightSwitchRequested: _night,
     events.PinChecked: _pin_checked,
     events.PlanApplied: _plan,

@@ -82,6 +82,13 @@ class FeatureCodes:
     ready: str = "*13"
     not_ready: str = "*14"  # a reason digit may follow at once
     wrapup_end: str = "*15"
+    listen: str = "*81"  # these seven are followed by an agent's number, and for leaders only
+    whisper: str = "*82"
+    barge: str = "*83"
+    force_logout: str = "*84"
+    force_ready: str = "*85"
+    force_not_ready: str = "*86"
+    take_over: str = "*88"
     night_on: str = "*18"
     night_off: str = "*19"
 

@@ -10,11 +10,16 @@ from callcenter.floor.plan import QueuePlan
 from callcenter.floor.routing import KEYS, Key
 
 
+def place_of(contact: Contact) -> tuple[float, str]:
+    """Where he stands: as if he had come by his head start earlier."""
+    return (contact.arrived_at - contact.head_start, contact.id)
+
+
 class Queue:
     """Both lists are sorted; joining and leaving is a binary search.
 
-    The place of a caller is (arrival, contact id) and never changes: one whose offer failed, or who
-    was fetched back after a restart, stands where he stood.
+    The place of a caller is (arrival - head start, contact id) and stays while he waits: one whose offer
+    failed, or who was fetched back after a restart, stands where he stood.
     """
 
     __slots__ = ("_free_keys", "_key", "free", "plan", "waiting")
@@ -27,13 +32,13 @@ class Queue:
         self._key = KEYS[plan.strategy]
 
     def join(self, contact: Contact) -> None:
-        place = (contact.arrived_at, contact.id)
+        place = place_of(contact)
         index = bisect_left(self.waiting, place)
         if index == len(self.waiting) or self.waiting[index] != place:
             self.waiting.insert(index, place)
 
     def leave(self, contact: Contact) -> None:
-        place = (contact.arrived_at, contact.id)
+        place = place_of(contact)
         index = bisect_left(self.waiting, place)
         if index < len(self.waiting) and self.waiting[index] == place:
             del self.waiting[index]

@@ -16,6 +16,7 @@ from callcenter.floor.plan import ANY_NUMBER, FloorPlan, QueuePlan, ServicePlan
 from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
 from callcenter.floor.sessions import Session
+from callcenter.floor.supervision import Supervision
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class Scene:
         self.agents: dict[str, Agent] = {}
         self.queues: dict[str, Queue] = {}
         self.sessions: dict[str, Session] = {}  # by leg
+        self.supervisions: dict[str, Supervision] = {}  # by the supervisor's leg
+        self.taps: dict[str, str] = {}  # a leg that taps an agent's -> the supervisor's leg
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
         self.seats: dict[str, str] = {}  # phone -> agent logged in there

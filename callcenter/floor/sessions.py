@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents
+from callcenter.floor import agents, interventions, rights, supervision
 from callcenter.floor.agents import Refusal
-from callcenter.floor.commands import AnswerLeg, CheckPin, HangUp, PlayPrompts, StopPlayback
+from callcenter.floor.commands import AnswerLeg, CheckPin, HangUp, PlayPrompts, RingPhone, StopPlayback
 from callcenter.floor.records import NightSwitched
+from callcenter.floor.supervision import Act
 
 if TYPE_CHECKING:
-    from callcenter.floor.events import PhoneDialled, PinChecked
+    from callcenter.floor.events import PhoneDialled, PinChecked, SuperviseRequested
+    from callcenter.floor.plan import FeatureCodes
     from callcenter.floor.scene import Scene
 
 PIN_LONGEST = 16
@@ -29,6 +31,7 @@ class Asking(StrEnum):
     PIN = "PIN"
     CHECK = "check"  # the PIN is being checked
     REASON = "reason"
+    SUPERVISION = "supervision"  # its keys are the supervision's, which has no time limit
     NOTHING = "nothing"  # the result is being told; the call ends after it
 
 
@@ -47,7 +50,7 @@ class Session:
 
 def begin(scene: Scene, event: PhoneDialled) -> None:
     """A phone dialled a code: do it, or ask for what is missing."""
-    if event.leg in scene.sessions:
+    if event.leg in scene.sessions or event.leg in scene.agent_legs:
         return
     phone = scene.plan.phones.get(event.phone)
     seated = scene.seats.get(event.phone, "")
@@ -60,8 +63,43 @@ def begin(scene: Scene, event: PhoneDialled) -> None:
     _dialled(scene, session, event.at, event.number)
 
 
+def ring_supervisor(scene: Scene, event: SuperviseRequested) -> Refusal | None:
+    """From the shell: ring a phone, which then is at the conversation as if it had dialled the code."""
+    phone = scene.plan.phones.get(event.phone)
+    if phone is None:
+        return Refusal.UNKNOWN_PHONE
+    if refusal := rights.over_agent(scene, event.leader, event.agent):
+        return refusal
+    seated = scene.agents.get(scene.seats.get(event.phone, ""))
+    at_work = seated is not None and (seated.leg or seated.contact)
+    if (
+        at_work
+        or event.phone in scene.busy_phones
+        or any(s.phone == event.phone for s in scene.sessions.values())
+    ):
+        return Refusal.PHONE_IN_USE
+    leg = f"watch-{event.request}~{event.phone}"
+    session = Session(leg, event.phone, phone.language, Asking.SUPERVISION, seated.number if seated else "")
+    scene.sessions[leg] = session
+    if seated is not None:
+        agents.settle_phone(scene, event.at, seated)
+    act, by = Act(event.act), event.leader or event.by
+    refusal = supervision.begin(scene, session, event.at, event.agent, act, by=by, here=False)
+    if refusal is not None:
+        del scene.sessions[leg]
+        if seated is not None:
+            agents.settle_phone(scene, event.at, seated)
+        return refusal
+    scene.do(RingPhone(leg, event.phone, event.agent, scene.plan.session_seconds))
+    scene.start(f"session:{leg}", event.at + scene.plan.session_seconds)
+    return None
+
+
 def digit(scene: Scene, session: Session, at: float, key: str) -> None:
     """A key cuts the prompt short; `#` ends a number or a PIN, `*` clears what was keyed so far."""
+    if session.asking is Asking.SUPERVISION:
+        supervision.key(scene, session, at, key)
+        return
     if session.asking in (Asking.NOTHING, Asking.CHECK):
         return
     scene.start(f"session:{session.leg}", at + scene.plan.session_seconds)
@@ -117,6 +155,7 @@ def timed_out(scene: Scene, session: Session, at: float) -> None:
 
 def end(scene: Scene, session: Session, at: float) -> None:
     """The phone hung up: its agent is back at once."""
+    supervision.leg_gone(scene, session.leg, at)
     scene.sessions.pop(session.leg, None)
     scene.playbacks.pop(session.playback, None)
     scene.stop(f"session:{session.leg}")
@@ -135,8 +174,10 @@ def _dialled(scene: Scene, session: Session, at: float, number: str) -> None:
             _ask(scene, session, Asking.AGENT_NUMBER, "enter-agent-number")
     elif number == codes.night_on or number == codes.night_off:
         _switch_night(scene, session, at, number == codes.night_on)
-    elif not seated and number.startswith((codes.logout, codes.ready, codes.not_ready, codes.wrapup_end)):
+    elif not seated and (number.startswith(_of_agents(codes)) or _ordered(codes, number)):
         _say(scene, session, Refusal.NOT_LOGGED_IN.value)
+    elif order := _ordered(codes, number):
+        _order(scene, session, at, *order)
     elif number == codes.logout:
         _tell(scene, session, agents.logout(scene, at, seated), "logged-out")
     elif number == codes.ready:
@@ -149,6 +190,37 @@ def _dialled(scene: Scene, session: Session, at: float, number: str) -> None:
         _not_ready(scene, session, at, number.removeprefix(codes.not_ready))
     else:
         _say(scene, session, "unknown-code")
+
+
+_SUPERVISING = {"listen": Act.LISTEN, "whisper": Act.WHISPER, "barge": Act.BARGE, "take_over": Act.TAKE_OVER}
+
+
+def _of_agents(codes: FeatureCodes) -> tuple[str, ...]:
+    return (codes.logout, codes.ready, codes.not_ready, codes.wrapup_end)
+
+
+def _ordered(codes: FeatureCodes, number: str) -> tuple[str, str] | None:
+    """A code of leaders: its name, and the agent it is for."""
+    for name in (*_SUPERVISING, *interventions.FORCED):
+        code: str = getattr(codes, name)
+        if number.startswith(code):
+            return name, number.removeprefix(code)
+    return None
+
+
+def _order(scene: Scene, session: Session, at: float, name: str, number: str) -> None:
+    """What only leaders may: `session.agent` is logged in at this phone."""
+    leader = session.agent
+    if name in interventions.FORCED:
+        _tell(scene, session, interventions.force(scene, at, leader, number, name), "done")
+        return
+    refusal = rights.over_agent(scene, leader, number)
+    if refusal is None:
+        session.asking = Asking.SUPERVISION
+        act = _SUPERVISING[name]
+        refusal = supervision.begin(scene, session, at, number, act, by=leader, here=True)
+    if refusal is not None:
+        _say(scene, session, refusal.value)
 
 
 def _check(scene: Scene, session: Session, at: float) -> None:

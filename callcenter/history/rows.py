@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched, Record
+from callcenter.floor.records import (
+    AgentState,
+    ContactClosed,
+    ContactStep,
+    Intervention,
+    NightSwitched,
+    Record,
+)
 
 # One statement per kind of record. The name comes first, so that a record that is here stays as it is.
 INSERT: dict[type[Record], LiteralString] = {
@@ -20,6 +27,9 @@ INSERT: dict[type[Record], LiteralString] = {
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    Intervention: """INSERT INTO interventions (floor, epoch, sequence, at, by, act, agent, contact, queue,
+        detail)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
 }
@@ -41,6 +51,9 @@ def row(record: Record) -> tuple[Any, ...]:
             states = (record.agent, record.presence, record.reason, record.activity, record.phone)
             where = (record.contact, record.queue)
             return (*map(_text, (*states, *where)), _moment(record.since), _moment(record.at))
+        case Intervention():
+            acted = (record.by, record.act, record.agent, record.contact, record.queue, record.detail)
+            return (_moment(record.at), *map(_text, acted))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
     raise KeyError(type(record).__name__)

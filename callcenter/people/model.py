@@ -12,6 +12,7 @@ from rapidfuzz import process
 LONGEST_NAME = 80
 
 _NUMBER = re.compile(r"[0-9]{1,12}")  # keyed at a phone
+_TEAM = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LIKE_ENOUGH = 60  # of 100
 
 
@@ -28,17 +29,48 @@ class Person:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
+    team: str = ""
+    leads: tuple[str, ...] = ()  # teams
+    supervisor: bool = False  # of everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    name: str
+    title: str = ""
+    leaders: tuple[str, ...] = ()  # agent numbers
+    members: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the site has to offer an agent."""
+    """What the site has to offer an agent; `teams` None when it was not looked up."""
 
     queues: Collection[str]
     languages: Collection[str]
+    teams: Collection[str] | None = None
 
 
-def accept(number: str, name: str, queues: Iterable[str], language: str, allowed: Allowed) -> Person:
+def accept_team(name: str, title: str) -> Team:
+    """Raises PersonRefused for a name that is none."""
+    if not _TEAM.fullmatch(name):
+        raise PersonRefused(f"team {name!r}: expected a name of small letters, digits, - and _ (at most 32)")
+    title = " ".join(title.split())
+    if len(title) > LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in title):
+        raise PersonRefused(f"title {title!r}: expected at most {LONGEST_NAME} readable characters")
+    return Team(name, title)
+
+
+def known_team(name: str, teams: Collection[str]) -> str:
+    """Raises PersonRefused for a team that is not there; "" is no team."""
+    if name and name not in teams:
+        raise PersonRefused(f"there is no team {name!r}{_hint(name, teams) if teams else ': add it first'}")
+    return name
+
+
+def accept(
+    number: str, name: str, queues: Iterable[str], language: str, allowed: Allowed, team: str = ""
+) -> Person:
     """A person without a PIN yet. Raises PersonRefused naming the first thing that is wrong."""
     number, name = number.strip(), " ".join(name.split())
     if not _NUMBER.fullmatch(number):
@@ -53,7 +85,8 @@ def accept(number: str, name: str, queues: Iterable[str], language: str, allowed
     if language and language not in allowed.languages:
         expected = ", ".join(sorted(allowed.languages))
         raise PersonRefused(f"language {language!r} is not in the site file: expected one of {expected}")
-    return Person(number, name, wanted, language)
+    team = known_team(team.strip(), allowed.teams) if allowed.teams is not None else team.strip()
+    return Person(number, name, wanted, language, team=team)
 
 
 def _hint(given: str, known: Collection[str]) -> str:

@@ -11,7 +11,8 @@ from callcenter.people.model import Person, PersonRefused
 VERSION: LiteralString = "SELECT version FROM people_version"
 
 PEOPLE: LiteralString = """
-    SELECT a.number, a.name, a.language, a.pin_hash,
+    SELECT a.number, a.name, a.language, a.pin_hash, a.team, a.supervisor,
+        ARRAY(SELECT l.team FROM team_leaders AS l WHERE l.agent = a.number ORDER BY l.team) AS leads,
         coalesce(array_agg(q.queue ORDER BY q.position) FILTER (WHERE q.queue IS NOT NULL), '{}') AS queues
     FROM agents AS a LEFT JOIN agent_queues AS q ON q.agent = a.number
     GROUP BY a.number ORDER BY length(a.number), a.number"""
@@ -33,9 +34,9 @@ def find(connection: Connection, number: str) -> Person:
 def add(connection: Connection, person: Person) -> None:
     """Raises PersonRefused when the number is taken."""
     done = connection.execute(
-        """INSERT INTO agents (number, name, language, pin_hash) VALUES (%s, %s, %s, %s)
-        ON CONFLICT DO NOTHING""",
-        (person.number, person.name, person.language, person.pin_hash),
+        """INSERT INTO agents (number, name, language, pin_hash, team)
+        VALUES (%s, %s, %s, %s, nullif(%s, '')) ON CONFLICT DO NOTHING""",
+        (person.number, person.name, person.language, person.pin_hash, person.team),
     )
     if not done.rowcount:
         raise PersonRefused(f"agent {person.number} exists already: `callcenter agents show {person.number}`")
@@ -43,11 +44,12 @@ def add(connection: Connection, person: Person) -> None:
 
 
 def change(connection: Connection, person: Person) -> None:
-    """Make the agent of this number what `person` says, his PIN too unless `pin_hash` is empty."""
+    """Make the agent of this number what `person` says, his PIN too unless `pin_hash` is empty. What he leads
+    stays as it is."""
     connection.execute(
         """UPDATE agents SET name = %s, language = %s, pin_hash = coalesce(nullif(%s, ''), pin_hash),
-        changed_at = now() WHERE number = %s""",
-        (person.name, person.language, person.pin_hash, person.number),
+        team = nullif(%s, ''), changed_at = now() WHERE number = %s""",
+        (person.name, person.language, person.pin_hash, person.team, person.number),
     )
     connection.execute("DELETE FROM agent_queues WHERE agent = %s", (person.number,))
     _set_queues(connection, person)
@@ -70,12 +72,30 @@ def remove(connection: Connection, number: str) -> None:
 
 def person_of(row: dict[str, Any]) -> Person:
     """A row of PEOPLE."""
-    return Person(row["number"], row["name"], tuple(row["queues"]), row["language"], row["pin_hash"])
+    return Person(
+        row["number"],
+        row["name"],
+        tuple(row["queues"]),
+        row["language"],
+        row["pin_hash"],
+        team=row["team"] or "",
+        leads=tuple(row["leads"]),
+        supervisor=row["supervisor"],
+    )
 
 
 def definition(person: Person) -> AgentDefinition:
     """What the floor is told of him."""
-    return AgentDefinition(person.number, person.name, person.queues, person.language, person.pin_hash)
+    return AgentDefinition(
+        person.number,
+        person.name,
+        person.queues,
+        person.language,
+        person.pin_hash,
+        team=person.team,
+        leads=person.leads,
+        supervisor=person.supervisor,
+    )
 
 
 def _set_queues(connection: Connection, person: Person) -> None:

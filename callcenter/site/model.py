@@ -160,6 +160,7 @@ class Floor(Section):
     pin_tries: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     pin_lock_seconds: Seconds = 60
     session_seconds: Annotated[int, Field(strict=True, ge=5, le=600)] = 30
+    long_break_seconds: Annotated[int, Field(strict=True, ge=60, le=86_400)] = 900  # marked for leaders
 
 
 class Trunk(Section):
@@ -282,6 +283,13 @@ class Features(Section):
     ready: Code = "*13"
     not_ready: Code = "*14"
     wrapup_end: Code = "*15"
+    listen: Code = "*81"  # these seven are followed by an agent's number, and for leaders only
+    whisper: Code = "*82"
+    barge: Code = "*83"
+    force_logout: Code = "*84"
+    force_ready: Code = "*85"
+    force_not_ready: Code = "*86"
+    take_over: Code = "*88"
     night_on: Code = "*18"
     night_off: Code = "*19"
 

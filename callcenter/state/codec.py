@@ -26,6 +26,7 @@ _CLASSES: tuple[type[Any], ...] = (
     records.ContactStep,
     records.ContactClosed,
     records.AgentState,
+    records.Intervention,
     records.NightSwitched,
     events.PeoplePublished,
     events.AgentLoginRequested,
@@ -33,6 +34,9 @@ _CLASSES: tuple[type[Any], ...] = (
     events.AgentReadyRequested,
     events.AgentNotReadyRequested,
     events.WrapupEndRequested,
+    events.SuperviseRequested,
+    events.CallMoveRequested,
+    events.CallPrioritizeRequested,
     events.NightSwitchRequested,
     PlanReloadRequested,
 )

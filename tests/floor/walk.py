@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
+from callcenter.floor.agents import Activity
 from callcenter.floor.events import AgentDefinition, Failure
 from callcenter.floor.plan import QueuePlan
 from tests.floor import plans
@@ -41,12 +42,19 @@ NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
 CAUSES = (16, 17, 19, 20, 21)
 CODES = ("*11", "*1111", "*12", "*13", "*14", "*141", "*149", "*15", "*18", "*19", "777", "*1113")
+ORDERS = ("*81", "*82", "*83", "*88", "*81", "*88", "*84", "*85", "*86")
+ACTS = ("listen", "whisper", "barge", "take over")
 KEYS = ("1111#", "11#", "9#", "1", "*", "3333#", "#")
 FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.RingAgent, Failure.FAILED),
     (do.RingAgent, Failure.NOT_FOUND),
     (do.RingAgent, Failure.TIMED_OUT),
     (do.ConnectLegs, Failure.FAILED),
+    (do.SnoopLeg, Failure.FAILED),
+    (do.AddLeg, Failure.NOT_FOUND),
+    (do.MuteLeg, Failure.TIMED_OUT),
+    (do.RingPhone, Failure.REFUSED),
+    (do.RingPhone, Failure.TIMED_OUT),
     (do.ConnectLegs, Failure.TIMED_OUT),
     (do.PlayPrompts, Failure.REFUSED),
     (do.SendOutside, Failure.REFUSED),
@@ -101,6 +109,60 @@ def _press(w: World, n: int) -> None:
         w.press(leg, KEYS[n % len(KEYS)])
 
 
+def _answer_supervisor(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.legs.values() if x.id.startswith("watch") and not x.up), n):
+        w.answer(leg)
+
+
+def _supervised(w: World, n: int) -> str:
+    """Mostly an agent who talks, or little happens."""
+    talking = [a.number for a in w.floor.scene.agents.values() if a.activity is Activity.TALKING]
+    return talking[n % len(talking)] if talking and n % 4 else _agent(n)
+
+
+def _order(w: World, n: int) -> None:
+    leader = w.floor.scene.agents.get(("11", "14")[n % 2])
+    if leader is not None and leader.phone:
+        w.dial(leader.phone, ORDERS[n % len(ORDERS)] + _supervised(w, n))
+
+
+def _supervised_talk(w: World, n: int) -> None:
+    """Several steps in one, for it takes many until a supervisor is at a conversation by chance."""
+    w.login("14", "1004")
+    w.login("11", "1001")
+    w.call("200")
+    w.run()
+    _answer(w, 0)
+    w.run()
+    if n % 2:
+        w.dial("1004", ORDERS[n % 6] + "11")
+    else:
+        _supervise(w, n + 1)
+        w.run()
+        _answer_supervisor(w, 0)
+
+
+def _supervise(w: World, n: int) -> None:
+    request = f"r{len(w.told)}"  # the leg is named after it
+    phone, act = plans.PHONES[n % 5], ACTS[n // 4 % 4]
+    w.receive(seen.SuperviseRequested(w.now, request, "test", agent=_supervised(w, n), phone=phone, act=act))
+
+
+def _press_supervisor(w: World, n: int) -> None:
+    if leg := _pick(w.floor.scene.supervisions, n):
+        w.press(leg, "45678"[n % 5])
+
+
+def _move_call(w: World, n: int) -> None:
+    if contact := _pick(w.floor.scene.contacts, n):
+        w.ask(seen.CallMoveRequested, contact=contact, queue=("sales", "help", "gold")[n % 3])
+
+
+def _prioritize_call(w: World, n: int) -> None:
+    if contact := _pick(w.floor.scene.contacts, n):
+        w.ask(seen.CallPrioritizeRequested, contact=contact, head_start=float(n * 10))
+
+
 def _phones_seen(w: World, n: int) -> None:
     w.receive(seen.PhonesSeen(w.now, frozenset(p for i, p in enumerate(plans.PHONES[:4]) if n >> i & 1)))
 
@@ -120,7 +182,7 @@ def _people(w: World, n: int) -> None:
     if n % 3 == 1:
         del people[n % 4]
     elif n % 3 == 2:
-        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111")
+        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111", leads=("a", "b"))
     w.publish(people)
 
 
@@ -157,6 +219,13 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "end wrap-up": lambda w, n: w.ask(seen.WrapupEndRequested, agent=_agent(n)),
     "dial": lambda w, n: w.dial(plans.PHONES[n % 5], CODES[n % len(CODES)]),
     "press": _press,
+    "order": _order,
+    "supervise": _supervise,
+    "supervised talk": _supervised_talk,
+    "supervisor presses": _press_supervisor,
+    "supervisor answers": _answer_supervisor,
+    "move call": _move_call,
+    "prioritize call": _prioritize_call,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
     "plan": _plan,
@@ -184,7 +253,7 @@ ALL = {**ORDINARY, **TROUBLE}
 
 MOST = ("call", "answer", "log in", "time", "playback ends")  # drawn more often, or little happens
 _CALM_POOL = (*ORDINARY, *MOST * 3)
-_POOL = (*ALL, *MOST * 3, *("deliver all",) * 12, *("survey",) * 3)
+_POOL = (*ALL, *MOST * 3, *("supervised talk",) * 2, *("deliver all",) * 12, *("survey",) * 3)
 
 
 def random_steps(seed: int, *, calm: bool = False) -> list[Step]:

@@ -254,7 +254,8 @@ class World(Asterisk):
             if not isinstance(ring, do.RingAgent):
                 continue
             queue = scene.queues[ring.queue]
-            assert not queue.waiting or (ring.arrived_at, ring.contact) < queue.waiting[0], (
+            head_start = scene.contacts[ring.contact].head_start
+            assert not queue.waiting or (ring.arrived_at - head_start, ring.contact) < queue.waiting[0], (
                 f"{ring.contact} was offered before {queue.waiting[0]}"
             )
             old = before.get(ring.agent)
