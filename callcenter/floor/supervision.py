@@ -169,6 +169,9 @@ def surveyed(scene: Scene, at: float) -> None:
 
 
 def _start(scene: Scene, session: Session, supervision: Supervision, at: float) -> None:
+    if supervision.act is Act.TAKE_OVER and not _may_take_over(scene, session):
+        _let_go(scene, supervision, at)  # while his phone rang he sat down elsewhere
+        return
     scene.stop(f"session:{session.leg}")
     _go_on(scene, session, supervision, at, None)
 

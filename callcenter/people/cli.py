@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from callcenter.asking import AS_LEADER, ask
 from callcenter.cli_context import Context
 from callcenter.durations import clock
 from callcenter.endpoints import database_url, redis_url
@@ -20,13 +20,13 @@ from callcenter.floor.events import (
     AgentLogoutRequested,
     AgentNotReadyRequested,
     AgentReadyRequested,
-    Request,
 )
 from callcenter.history.database import Connection, DatabaseAway, connect
-from callcenter.people import store
-from callcenter.people.jobs import publish
-from callcenter.people.model import Allowed, Person, PersonRefused, accept
+from callcenter.people import store, teams
+from callcenter.people.model import Allowed, Person, PersonRefused, accept, known_team
+from callcenter.people.publishing import change_people, warn
 from callcenter.people.sheet import changes, read_sheet, write_refused
+from callcenter.people.supervising import COMMANDS as SUPERVISING
 from callcenter.pins import generate_pin, hash_pin, weakness
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
@@ -44,16 +44,28 @@ def agents() -> None:
 @click.argument("name")
 @click.option("--queue", "queues", multiple=True, help="A queue that the agent serves; repeat it for more.")
 @click.option("--language", default="", help="The language the agent is spoken to in.")
+@click.option("--team", default="", help="The team that the agent is a member of.")
 @_PIN
 @click.pass_obj
 def add(
-    context: Context, number: str, name: str, queues: tuple[str, ...], language: str, pin: str | None
+    context: Context,
+    number: str,
+    name: str,
+    queues: tuple[str, ...],
+    language: str,
+    team: str,
+    pin: str | None,
 ) -> None:
     """Add an agent; a PIN that is made up is shown once, here."""
     site = site_in_force(context.site_path, context.run)
-    person = accept(number, name, queues, language, _allowed(site))
+    person = accept(number, name, queues, language, _allowed(site), team)
     made_up, pin_hash = _new_pin(pin, person.number)
-    _write(context, site, lambda connection: store.add(connection, replace(person, pin_hash=pin_hash)))
+
+    def take(connection: Connection) -> None:
+        known_team(person.team, [each.name for each in teams.teams(connection)])
+        store.add(connection, replace(person, pin_hash=pin_hash))
+
+    change_people(context, site, take)
     context.say(f"agent {person.number} is added" + (f"; the PIN is {made_up}" if made_up else ""))
     if context.json:
         context.print_json({"number": person.number, "pin": made_up})
@@ -67,7 +79,7 @@ def add(
 @click.option("--refused", type=click.Path(path_type=Path), help="Write the refused rows to this CSV file.")
 @click.pass_obj
 def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -> None:
-    """Add and change agents from a CSV file with the columns number, name, queues, language, pin.
+    """Add and change agents from a CSV file with the columns number, name, queues, language, pin, team.
 
     Queues are separated by blanks. Refused rows are shown with line and reason and end the command with
     exit code 1; all others are taken.
@@ -76,6 +88,7 @@ def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -
     sheet = read_sheet(file, _allowed(site))
 
     def take(connection: Connection) -> Any:
+        sheet.refuse_teams([each.name for each in teams.teams(connection)])
         found = changes(sheet, {each.number: each for each in store.people(connection)}, dry=dry_run)
         if not dry_run:
             for person in found.added:
@@ -84,7 +97,7 @@ def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -
                 store.change(connection, person)
         return found
 
-    found = _write(context, site, take, tell=not dry_run)
+    found = change_people(context, site, take, tell=not dry_run)
     if refused is not None:
         write_refused(refused, sheet)
     if context.json:
@@ -123,12 +136,12 @@ def list_(context: Context) -> None:
     except DatabaseAway as away:
         if not live:
             raise
-        _warn(f"{away}; this is the floor's own list")
+        warn(f"{away}; this is the floor's own list")
         everybody = [Person(each.number, each.name, each.queues, each.language) for each in live.values()]
     rows = [_row(person, live.get(person.number)) for person in everybody]
     context.print_table(("agent", "name", "queues", "presence", "activity", "phone", "for"), rows)
     if live_fault:
-        _warn(live_fault)
+        warn(live_fault)
 
 
 @agents.command(epilog="Example: callcenter agents show 1001")
@@ -146,6 +159,8 @@ def show(context: Context, number: str) -> None:
         "name": person.name,
         "queues": " ".join(person.queues),
         "language": person.language,
+        "team": person.team,
+        "leads": "everybody" if person.supervisor else " ".join(person.leads),
         "PIN": "set" if person.pin_hash else "none: cannot log in by phone",
     }
     if agent is not None:
@@ -162,7 +177,7 @@ def show(context: Context, number: str) -> None:
     else:
         context.print_table(("", ""), [(key, value) for key, value in facts.items() if value != ""])
     if live_fault:
-        _warn(live_fault)
+        warn(live_fault)
 
 
 @agents.command(epilog="Example: callcenter agents remove 1001")
@@ -170,7 +185,7 @@ def show(context: Context, number: str) -> None:
 @click.pass_obj
 def remove(context: Context, number: str) -> None:
     """Remove an agent; one who is talking leaves when he is free. What he did stays in the reports."""
-    _write(
+    change_people(
         context,
         site_in_force(context.site_path, context.run),
         lambda connection: store.remove(connection, number),
@@ -185,7 +200,7 @@ def remove(context: Context, number: str) -> None:
 def set_pin(context: Context, number: str, pin: str | None) -> None:
     """Give an agent a new PIN; one that is made up is shown once, here."""
     made_up, pin_hash = _new_pin(pin, number)
-    _write(
+    change_people(
         context,
         site_in_force(context.site_path, context.run),
         lambda connection: store.set_pin(connection, number, pin_hash),
@@ -201,63 +216,42 @@ def set_pin(context: Context, number: str, pin: str | None) -> None:
 @click.pass_obj
 def login(context: Context, number: str, phone: str) -> None:
     """Log an agent in at a phone; no PIN is asked for here."""
-    _ask(context, AgentLoginRequested, agent=number, phone=phone)
+    ask(context, AgentLoginRequested, agent=number, phone=phone)
 
 
 @agents.command(epilog="Example: callcenter agents logout 1001")
 @click.argument("number")
+@AS_LEADER
 @click.pass_obj
-def logout(context: Context, number: str) -> None:
+def logout(context: Context, number: str, leader: str) -> None:
     """Log an agent out; one who is talking, when the contact is over."""
-    _ask(context, AgentLogoutRequested, agent=number)
+    ask(context, AgentLogoutRequested, agent=number, leader=leader)
 
 
 @agents.command(epilog="Example: callcenter agents ready 1001")
 @click.argument("number")
+@AS_LEADER
 @click.pass_obj
-def ready(context: Context, number: str) -> None:
+def ready(context: Context, number: str, leader: str) -> None:
     """Make an agent ready: calls may come."""
-    _ask(context, AgentReadyRequested, agent=number)
+    ask(context, AgentReadyRequested, agent=number, leader=leader)
 
 
 @agents.command("not-ready", epilog="Example: callcenter agents not-ready 1001 --reason lunch")
 @click.argument("number")
 @click.option("--reason", default="", help="Why: one of the site file's reasons.")
+@AS_LEADER
 @click.pass_obj
-def not_ready(context: Context, number: str, reason: str) -> None:
+def not_ready(context: Context, number: str, reason: str, leader: str) -> None:
     """Make an agent not ready: no call comes."""
     reasons = sorted(site_in_force(context.site_path, context.run).reasons.values())
     if reason and reason not in reasons:
         context.fail(f"reason {reason!r} is not in the site file: expected one of {', '.join(reasons)}")
-    _ask(context, AgentNotReadyRequested, agent=number, reason=reason)
+    ask(context, AgentNotReadyRequested, agent=number, reason=reason, leader=leader)
 
 
-def _ask(context: Context, request: type[Request], **fields: Any) -> None:
-    site = site_in_force(context.site_path, context.run)
-    with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
-        reply = floor.ask(request, **fields)
-    if context.json:
-        context.print_json(reply)
-    elif reply.ok:
-        context.say(reply.text)
-    else:
-        context.fail(reply.text)
-    if not reply.ok:
-        raise SystemExit(1)
-
-
-def _write(context: Context, site: Site, change: Callable[[Connection], Any], tell: bool = True) -> Any:
-    """Change people in one transaction, then tell the floor at once; the back office does if we cannot."""
-    with connect(database_url(site, context.run)) as connection:
-        done = change(connection)
-        connection.commit()
-        if tell:
-            try:
-                with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
-                    publish(connection, floor)
-            except StateAway:
-                _warn("Redis does not answer: the floor learns of it when it is back")
-    return done
+for command in SUPERVISING:
+    agents.add_command(command)
 
 
 def _new_pin(given: str | None, number: str) -> tuple[str, str]:
@@ -303,10 +297,6 @@ def _row(person: Person, agent: Agent | None) -> tuple[object, ...]:
         agent.phone,
         clock(time.time() - agent.since) if agent.since else "",
     )
-
-
-def _warn(text: str) -> None:
-    click.echo(f"callcenter: {text}", err=True)
 
 
 def _allowed(site: Site) -> Allowed:

@@ -44,11 +44,10 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the site has to offer an agent; `teams` None when it was not looked up."""
+    """What the site has to offer an agent."""
 
     queues: Collection[str]
     languages: Collection[str]
-    teams: Collection[str] | None = None
 
 
 def accept_team(name: str, title: str) -> Team:
@@ -71,7 +70,8 @@ def known_team(name: str, teams: Collection[str]) -> str:
 def accept(
     number: str, name: str, queues: Iterable[str], language: str, allowed: Allowed, team: str = ""
 ) -> Person:
-    """A person without a PIN yet. Raises PersonRefused naming the first thing that is wrong."""
+    """A person without a PIN yet. Raises PersonRefused naming the first thing that is wrong; whether there
+    is such a team is for `known_team` to say."""
     number, name = number.strip(), " ".join(name.split())
     if not _NUMBER.fullmatch(number):
         raise PersonRefused(f"number {number!r}: expected 1 to 12 digits")
@@ -85,8 +85,7 @@ def accept(
     if language and language not in allowed.languages:
         expected = ", ".join(sorted(allowed.languages))
         raise PersonRefused(f"language {language!r} is not in the site file: expected one of {expected}")
-    team = known_team(team.strip(), allowed.teams) if allowed.teams is not None else team.strip()
-    return Person(number, name, wanted, language, team=team)
+    return Person(number, name, wanted, language, team=team.strip())
 
 
 def _hint(given: str, known: Collection[str]) -> str:

@@ -255,8 +255,8 @@ class FakeSwitch:
                 if bridge not in self.bridges:
                     return Failure.NOT_FOUND
                 self.bridges.discard(bridge)
-                for leg in self.legs.values():
-                    leg.bridge = "" if leg.bridge == bridge else leg.bridge
+                for each in self.legs.values():
+                    each.bridge = "" if each.bridge == bridge else each.bridge
             case do.StopPlayback(playback):
                 self.finish(playback)
             case (
