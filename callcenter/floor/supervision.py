@@ -9,6 +9,8 @@ Known sharp edges:
 - Nothing of this is saved, and a survey of Asterisk ends it: after a restart or a broken connection the
   supervisor is hung up and dials again, the two go on talking. A conversation that was taken over is an
   ordinary one, and stays.
+- A whisper is mixed into what Asterisk sends to the agent: while the customer's side sends nothing at all (on
+  hold, or a network that leaves silence out) the agent does not hear it. Barging is heard always.
 - A conversation that goes to another agent ends the supervision: it was of this agent.
 """
 
@@ -146,6 +148,9 @@ def tap_gone(scene: Scene, tap: str, at: float) -> None:
     supervision.tap, supervision.tap_in = "", False
     if supervision.act is not Act.BARGE:
         _let_go(scene, supervision, at)
+    elif supervision.bridged:
+        supervision.bridged = False
+        scene.do(DestroyBridge(supervision.bridge))
 
 
 def command_failed(scene: Scene, command: Command, failure: Failure, at: float) -> bool:
@@ -193,6 +198,8 @@ def _go_on(scene: Scene, session: Session, supervision: Supervision, at: float, 
                 supervision.tap = f"{supervision.leg}~tap{supervision.taps}"
                 scene.taps[supervision.tap] = supervision.leg
                 scene.do(SnoopLeg(supervision.tap, supervision.agent_leg))
+            elif supervision.bridged and before is Act.BARGE:
+                scene.do(AddLeg(supervision.bridge, supervision.leg, absorb=True))
             elif supervision.tap_in and before is Act.BARGE:
                 _connect(scene, supervision)
 
