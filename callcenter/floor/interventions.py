@@ -23,6 +23,8 @@ FORCED: Mapping[str, tuple[str, Callable[[Scene, float, str], Refusal | None]]] 
     "force_not_ready": ("not ready", agents.send_away),
 }
 
+LONGEST_HEAD_START = 86_400.0
+
 _WAITS = (ContactState.WAITING, ContactState.OFFERED)
 
 
@@ -72,6 +74,9 @@ def prioritize_call(scene: Scene, event: CallPrioritizeRequested) -> None:
     """A head start: he waits where he would if he had come so much earlier."""
     contact = _waiting(scene, event, event.contact)
     if contact is None:
+        return
+    if not 0.0 <= event.head_start <= LONGEST_HEAD_START:  # and what is no number
+        _reply(scene, event, False, f"head start: expected 0 to {LONGEST_HEAD_START:.0f} seconds")
         return
     queue = scene.queues[contact.queue]
     waits = contact.state is ContactState.WAITING

@@ -43,7 +43,9 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
     seen = {leg.leg: leg for leg in event.legs}
     scene.connected = True
     scene.busy_phones = frozenset(
-        leg.phone for leg in event.legs if leg.phone and not leg.in_app and not leg.made_by_us
+        leg.phone
+        for leg in event.legs
+        if leg.phone and not leg.in_app and not leg.agent and not leg.made_by_us
     )
     _sessions(scene, at, seen)
     supervision.surveyed(scene, at)

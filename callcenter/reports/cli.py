@@ -120,15 +120,15 @@ def move_call(context: Context, contact_id: str, queue: str, leader: str) -> Non
 @click.argument("contact_id", metavar="ID")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 86_400),
+    type=click.IntRange(0, 86_400),
     required=True,
     help="As if the caller had come so much earlier; 0 takes it back.",
 )
 @AS_LEADER
 @click.pass_obj
-def prioritize_call(context: Context, contact_id: str, seconds: float, leader: str) -> None:
+def prioritize_call(context: Context, contact_id: str, seconds: int, leader: str) -> None:
     """Give a waiting caller a head start over those who came before."""
-    ask(context, CallPrioritizeRequested, contact=contact_id, head_start=seconds, leader=leader)
+    ask(context, CallPrioritizeRequested, contact=contact_id, head_start=float(seconds), leader=leader)
 
 
 @click.group(epilog="Example: callcenter queues show")

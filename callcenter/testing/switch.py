@@ -66,6 +66,11 @@ class FakeLeg:
     muted: bool = False
     taps: str = ""  # the leg that it taps
 
+    @property
+    def ours(self) -> bool:
+        """Made at our command: ids of calls that came to us have no ~."""
+        return bool(self.agent) or "~" in self.id
+
 
 class FakeSwitch:
     """The same interface as AsteriskSwitch, and the people's side of it for the test."""
@@ -141,7 +146,7 @@ class FakeSwitch:
 
     def ringing(self, phone: str) -> str:
         """The leg that rings at `phone`, "" if none does."""
-        legs = [leg.id for leg in self.legs.values() if leg.phone == phone and "~" in leg.id and not leg.up]
+        legs = [leg.id for leg in self.legs.values() if leg.phone == phone and leg.ours and not leg.up]
         return legs[0] if legs else ""
 
     def answer(self, leg: str) -> None:
@@ -160,7 +165,7 @@ class FakeSwitch:
         found = self.legs.pop(leg)
         if found.playback:
             self.finish(found.playback, of=found)
-        if found.in_app or "~" in found.id:
+        if found.in_app or found.ours:
             self._tell(LegHungUp(self._clock(), leg, cause))
         elif found.phone:
             self.look_at_phones()
@@ -196,7 +201,7 @@ class FakeSwitch:
         self._on_event(
             SwitchSurveyed(self._clock(), legs, tuple(sorted(self.bridges)), self._node, self.started_at)
         )
-        if any(leg.phone and not leg.in_app and "~" not in leg.id for leg in self.legs.values()):
+        if any(leg.phone and not leg.in_app and not leg.ours for leg in self.legs.values()):
             self.look_at_phones()
 
     def restart(self) -> None:
@@ -213,7 +218,7 @@ class FakeSwitch:
 
     def look_at_phones(self) -> None:
         """What the poll of calls that are not ours tells."""
-        busy = {leg.phone for leg in self.legs.values() if leg.phone and not leg.in_app and "~" not in leg.id}
+        busy = {leg.phone for leg in self.legs.values() if leg.phone and not leg.in_app and not leg.ours}
         self._tell(PhonesSeen(self._clock(), frozenset(busy), self._node))
 
     # Asterisk's side.

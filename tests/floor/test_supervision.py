@@ -331,6 +331,16 @@ def test_a_head_start_overtakes_and_is_taken_back() -> None:
     assert world.ringing() == {"11": second}
 
 
+@pytest.mark.parametrize("seconds", [-1.0, 86_401.0, float("nan"), float("inf")])
+def test_a_head_start_that_is_none(seconds: float) -> None:
+    world, _, second = waiting()
+    reply = world.ask(seen.CallPrioritizeRequested, contact=second, head_start=seconds)
+    assert reply is not None
+    assert (reply.ok, reply.text) == (False, "head start: expected 0 to 86400 seconds")
+    check(world)
+    assert world.contact(second).head_start == 0.0
+
+
 def test_a_moved_caller_waits_elsewhere_with_the_time_he_waited() -> None:
     world, first, second = waiting()
     world.ask(seen.CallMoveRequested, contact=first, queue="gold")

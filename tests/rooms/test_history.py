@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from callcenter.floor.records import AgentState, ContactStep, NightSwitched, Outcome
+from callcenter.floor.records import AgentState, ContactStep, Intervention, NightSwitched, Outcome
 from callcenter.history import DatabaseAway, Drain, MigrationRefused, connect, migrate
 from callcenter.history.check import Gap, check
 from callcenter.state import FloorStore, Owner, RecordStream, encode, record_id
@@ -56,6 +56,9 @@ class Feeder:
             except redis.RedisError:
                 pass
             self._stop.wait(0.002)
+
+
+MIGRATIONS = sorted(path.name for path in (ROOT / "callcenter" / "history" / "migrations").glob("*.sql"))
 
 
 def put(client: redis.Redis, records: list[tuple[str, bytes]]) -> None:
@@ -107,7 +110,7 @@ def select(database_url: str, query: Any) -> list[tuple[Any, ...]]:
 
 
 def test_a_second_migration_changes_nothing(database_url: str) -> None:
-    assert migrate(database_url) == ["0001_records.sql", "0002_people.sql"]
+    assert migrate(database_url) == MIGRATIONS
     assert migrate(database_url) == []
 
 
@@ -118,7 +121,7 @@ def test_many_migrate_at_once(database_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(applied) == ["0001_records.sql", "0002_people.sql"]
+    assert sorted(applied) == MIGRATIONS
 
 
 def test_a_migration_that_fails_leaves_nothing(database_url: str, tmp_path: Path) -> None:
@@ -156,6 +159,7 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         closed(),
         closed("c2", Outcome.ABANDONED),
         state,
+        Intervention(NOON, "1002", "barge", "1001", "c1", "sales", "so it was"),
         NightSwitched(NOON, True, "1001"),
     ]
     with redis.Redis.from_url(redis_url) as client:
@@ -173,9 +177,12 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         database_url, "SELECT agent, activity, extract(epoch FROM until - since)::float FROM agent_states"
     ) == [("1001", "talking", 9.0)]
     assert select(database_url, "SELECT closed, by FROM night_switches") == [(True, "1001")]
+    assert select(database_url, "SELECT by, act, agent, contact, queue, detail FROM interventions") == [
+        ("1002", "barge", "1001", "c1", "sales", "so it was")
+    ]
     with redis.Redis.from_url(redis_url) as client:
         assert client.xlen("{floor:main}:records") == 0, "the stream is cut off"
-        assert client.hgetall("{floor:main}:drained") == {b"5": b"5"}
+        assert client.hgetall("{floor:main}:drained") == {b"5": b"6"}
 
 
 def test_the_engine_learns_what_is_drained(redis_url: str, database_url: str) -> None:

@@ -17,10 +17,13 @@ from callcenter.floor.events import (
     AgentDefinition,
     AgentLoginRequested,
     AgentNotReadyRequested,
+    CallMoveRequested,
+    CallPrioritizeRequested,
     NightSwitchRequested,
     PeoplePublished,
+    SuperviseRequested,
 )
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched
+from callcenter.floor.records import AgentState, ContactClosed, ContactStep, Intervention, NightSwitched
 from callcenter.state import PlanReloadRequested, UnreadableState, decode, encode
 from callcenter.state.codec import fields_of
 
@@ -32,13 +35,16 @@ st.register_type_strategy(float, st.floats(allow_nan=False))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
 
 KEPT = (
-    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, NightSwitched),
+    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, Intervention, NightSwitched),
     *(
         AgentLoginRequested,
         AgentNotReadyRequested,
+        CallMoveRequested,
+        CallPrioritizeRequested,
         NightSwitchRequested,
         PeoplePublished,
         PlanReloadRequested,
+        SuperviseRequested,
     ),
 )
 
