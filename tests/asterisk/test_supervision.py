@@ -167,3 +167,33 @@ def test_from_the_shell_and_by_whom(led: Centre) -> None:
         await far.ended()
 
     led.play(script)
+
+
+def test_a_waiting_caller_is_moved_and_another_overtakes(led: Centre) -> None:
+    async def script(world: World) -> None:
+        calls = []
+        for number in range(3):
+            calls.append(await world.network.call("4001", ani=f"1380000071{number}"))
+            await world.sees(lambda wanted=number: len(world.contacts()) == wanted + 1, "he waits")  # type: ignore[misc]
+        ids = {each.ani: each.id for each in world.contacts()}
+        moved = await asyncio.to_thread(
+            led.callcenter, "calls", "move", ids[calls[0].ani], "--queue", "greeted"
+        )
+        assert moved.returncode == 0, moved.stderr
+        assert await calls[0].hears_sound(), "no music of the queue he is in now"
+        preferred = await asyncio.to_thread(
+            led.callcenter, "calls", "prioritize", ids[calls[2].ani], "--seconds", "60"
+        )
+        assert preferred.returncode == 0, preferred.stderr
+        phone = world.network.phone("1001")
+        phone.policy = Answer(0.0, hum=False)
+        await world.log_in("2001", "1001")
+        far = await phone.rings()
+        assert far.ani == calls[2].ani, "he who has a head start comes first"
+        shown = await asyncio.to_thread(led.callcenter, "calls", "show", ids[calls[0].ani])
+        assert "from quick to greeted" in shown.stdout
+        for call in calls:
+            await call.hang_up()
+        await far.ended()
+
+    led.play(script)

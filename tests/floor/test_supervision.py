@@ -114,6 +114,17 @@ def test_barging_at_once_needs_no_tap() -> None:
     assert floor.beside(leg) == {leg, floor.agent_leg}
 
 
+def test_two_listen_and_one_takes_over() -> None:
+    floor = Floor()
+    leader, supervisor = floor.dial("1003", "*8111"), floor.dial("1004", "*8111")
+    assert floor.beside(leader) == {leader, floor.agent_leg}
+    assert floor.beside(supervisor) == {supervisor, floor.agent_leg}
+    floor.press(leader, "7")
+    assert floor.talk == {floor.call, leader}
+    assert supervisor not in floor.world.legs, "it was another agent's conversation"
+    assert set(floor.world.legs) == {floor.call, leader}
+
+
 @pytest.mark.parametrize("ends", ["caller", "agent"])
 def test_when_the_conversation_ends_the_leader_is_let_go(ends: str) -> None:
     floor = Floor()

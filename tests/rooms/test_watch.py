@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import pty
 import random
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
 import time
 from io import StringIO
 from pathlib import Path
@@ -19,6 +29,7 @@ from callcenter.history import migrate
 from callcenter.reports.watch import Chosen, Picture, draw
 from callcenter.state import FloorClient, encode
 
+from ..servers import eventually
 from .floors import NOON, agent, closed, contact
 from .shell import Shell
 from .test_reports import remember
@@ -117,6 +128,41 @@ def test_without_a_terminal_it_is_shown_once(shell: Shell, redis_url: str, datab
     assert [each["number"] for each in told["agents"]] == ["1001"]
     assert "scrypt" not in str(told)
     assert told["queues"][0]["service_level_last_hour"] == 0.5
+
+
+def test_in_a_terminal_it_goes_on_until_ctrl_c(shell: Shell, redis_url: str) -> None:
+    """A look a second; a state that changes is seen, Ctrl-C ends it without a word."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 120, 0, 0))
+    site = str(shell.directory / "callcenter.toml")
+    command = [sys.executable, "-m", "callcenter.cli", "--site", site, "floor", "watch"]
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=environment
+    ) as run:
+        os.close(theirs)
+        seen = bytearray()
+
+        def sees(text: bytes) -> bool:
+            with contextlib.suppress(OSError):  # its end closes the terminal
+                if select.select([ours], [], [], 0.1)[0]:
+                    seen.extend(os.read(ours, 65536))
+            return text in seen
+
+        try:
+            eventually(lambda: sees(b"1 agents logged in, 1 ready, 0 talking"), "the board", 20)
+            with redis.Redis.from_url(redis_url) as client:
+                talking = seated("1001", Activity.TALKING, 0)
+                client.hset("{floor:main}:agents", "1001", encode(talking))
+            eventually(lambda: sees(b"1 agents logged in, 1 ready, 1 talking"), "the next look")
+            run.send_signal(signal.SIGINT)
+            eventually(lambda: sees(b"") and run.poll() is not None, "its end")
+            assert run.returncode == 0
+            assert run.stderr is not None
+            assert run.stderr.read() == b""
+        finally:
+            run.kill()
+            os.close(ours)
 
 
 @pytest.mark.parametrize(
