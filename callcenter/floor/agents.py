@@ -55,6 +55,7 @@ class Refusal(StrEnum):
     UNKNOWN_REASON = "unknown-reason"
     NOT_ALLOWED = "not-allowed"
     NOT_TALKING = "not-talking"
+    NOBODY_FREE = "nobody-free"
 
 
 REFUSALS = {
@@ -67,6 +68,7 @@ REFUSALS = {
     Refusal.UNKNOWN_REASON: "there is no such reason in the site file ([reasons])",
     Refusal.NOT_ALLOWED: "only a leader of his team or a supervisor may do that (see `callcenter teams`)",
     Refusal.NOT_TALKING: "the agent is in no conversation",
+    Refusal.NOBODY_FREE: "none of its agents is idle at a phone",
 }
 
 MOVES: dict[tuple[Activity, Move], Activity] = {

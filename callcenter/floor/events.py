@@ -228,6 +228,14 @@ class SuperviseRequested(Request):
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakRequested(Request):
+    """Ring `phone`, then the idle agents of `team`, who hear what is said there."""
+
+    team: str
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallMoveRequested(Request):
     """A waiting caller to another queue; the time waited counts there."""
 

@@ -12,7 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, interventions, journey, rights, sessions, supervision, survey
+from callcenter.floor import (
+    agents,
+    events,
+    interventions,
+    journey,
+    rights,
+    sessions,
+    speech,
+    supervision,
+    survey,
+)
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AddLeg,
@@ -96,7 +106,7 @@ def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
     if contact is not None:
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
-    elif supervision.answered(scene, event.leg, event.at):
+    elif sessions.answered(scene, event.leg, event.at):
         pass
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
@@ -153,6 +163,8 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
         case AnswerLeg(leg) | PlayPrompts(leg=leg) | StartMusic(leg=leg) | MuteLeg(leg=leg) if gone:
             _leg_hung_up(scene, events.LegHungUp(at, leg))  # unseen: a ghost would be offered for ever
         case _ if supervision.command_failed(scene, command, failure, at):
+            pass
+        case _ if speech.command_failed(scene, command, failure, at):
             pass
         case RingAgent() | RingPhone() if failure is not Failure.CONFLICT:
             if failure is Failure.TIMED_OUT:
@@ -264,6 +276,13 @@ def _supervise(scene: Scene, event: events.SuperviseRequested) -> None:
     _reply(scene, event, sessions.ring_supervisor(scene, event), f"talks: phone {event.phone} rings ({keys})")
 
 
+def _speak(scene: Scene, event: events.SpeakRequested) -> None:
+    refusal = sessions.ring_speaker(scene, event)
+    told = f"phone {event.phone} rings" if refusal is None else REFUSALS[refusal]
+    code = "" if refusal is None else refusal.value
+    scene.do(Reply(event.request, refusal is None, f"team {event.team}: {told}", code))
+
+
 def _forced(scene: Scene, event: Any, refusal: Refusal | None, act: str, done: str, detail: str = "") -> None:
     """What was done to an agent by another is remembered."""
     if refusal is None and event.by != event.agent:
@@ -310,6 +329,7 @@ _RECEIVE: Mapping[type[Event], _Receive] = {
     events.AgentReadyRequested: _ready,
     events.AgentNotReadyRequested: _not_ready,
     events.WrapupEndRequested: _wrapup_end,
+    events.SpeakRequested: _speak,
     events.SuperviseRequested: _supervise,
     events.CallMoveRequested: interventions.move_call,
     events.CallPrioritizeRequested: interventions.prioritize_call,

@@ -88,6 +88,7 @@ class FeatureCodes:
     force_logout: str = "*84"
     force_ready: str = "*85"
     force_not_ready: str = "*86"
+    speak: str = "*87"  # to the teams that he leads; no number follows
     take_over: str = "*88"
     night_on: str = "*18"
     night_off: str = "*19"

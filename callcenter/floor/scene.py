@@ -16,6 +16,7 @@ from callcenter.floor.plan import ANY_NUMBER, FloorPlan, QueuePlan, ServicePlan
 from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
 from callcenter.floor.sessions import Session
+from callcenter.floor.speech import Speech
 from callcenter.floor.supervision import Supervision
 
 
@@ -39,6 +40,8 @@ class Scene:
         self.sessions: dict[str, Session] = {}  # by leg
         self.supervisions: dict[str, Supervision] = {}  # by the supervisor's leg
         self.taps: dict[str, str] = {}  # a leg that taps an agent's -> the supervisor's leg
+        self.speeches: dict[str, Speech] = {}  # by the speaker's leg
+        self.listeners: dict[str, str] = {}  # a leg that is to hear one -> the speaker's leg
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
         self.seats: dict[str, str] = {}  # phone -> agent logged in there

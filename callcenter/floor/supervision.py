@@ -161,7 +161,7 @@ def command_failed(scene: Scene, command: Command, failure: Failure, at: float) 
         case _:
             return False
     if supervision is None:
-        return isinstance(command, SnoopLeg | MuteLeg)
+        return False
     if failure is not Failure.CONFLICT or isinstance(command, AddLeg):
         _let_go(scene, supervision, at)
     return True

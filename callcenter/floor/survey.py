@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, sessions, supervision
+from callcenter.floor import agents, journey, sessions
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -47,8 +47,7 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
         for leg in event.legs
         if leg.phone and not leg.in_app and not leg.agent and not leg.made_by_us
     )
-    _sessions(scene, at, seen)
-    supervision.surveyed(scene, at)
+    sessions.surveyed(scene, at, seen)
     partners = _partners(scene, event)
     _known_contacts(scene, event, seen, partners)
     _release_agents(scene, at, seen)
@@ -81,15 +80,6 @@ def fallback_empty(scene: Scene) -> None:
     for agent in scene.agents.values():
         if agent.phone and agent.presence is Presence.READY:
             scene.tell_fallback(agent)
-
-
-def _sessions(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
-    for session in list(scene.sessions.values()):
-        if session.leg not in seen:
-            sessions.end(scene, session, at)
-    for timer in [t for t in scene.timers if t.startswith("session:")]:  # of sessions before a crash
-        if timer.partition(":")[2] not in scene.sessions:
-            scene.stop(timer)
 
 
 def _partners(scene: Scene, event: SwitchSurveyed) -> dict[str, SeenLeg]:

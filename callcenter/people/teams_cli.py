@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from callcenter.asking import AS_LEADER, ask
 from callcenter.cli_context import Context
 from callcenter.durations import clock
 from callcenter.endpoints import database_url, redis_url
 from callcenter.floor.agents import Activity, Agent, Presence
+from callcenter.floor.events import SpeakRequested
 from callcenter.history.database import Connection, connect
 from callcenter.people import store, teams
 from callcenter.people.model import Team, accept_team
@@ -142,6 +144,16 @@ def show(context: Context, name: str) -> None:
     if not context.json:
         context.say(_headline(team, live))
     context.print_table(("agent", "name", "presence", "activity", "for", "mark", "missed today"), rows)
+
+
+@teams_cli.command(epilog="Example: callcenter teams speak north --phone 1005")
+@click.argument("name")
+@click.option("--phone", required=True, help="Where it is spoken: it rings, and then the team's phones.")
+@AS_LEADER
+@click.pass_obj
+def speak(context: Context, name: str, phone: str, leader: str) -> None:
+    """Speak to the idle agents of a team: who answers hears you and is not heard."""
+    ask(context, SpeakRequested, team=name, phone=phone, leader=leader)
 
 
 @teams_cli.command(epilog="Example: callcenter teams log --limit 20")

@@ -289,6 +289,7 @@ class Features(Section):
     force_logout: Code = "*84"
     force_ready: Code = "*85"
     force_not_ready: Code = "*86"
+    speak: Code = "*87"  # to the teams that he leads; no number follows
     take_over: Code = "*88"
     night_on: Code = "*18"
     night_off: Code = "*19"

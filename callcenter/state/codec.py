@@ -34,6 +34,7 @@ _CLASSES: tuple[type[Any], ...] = (
     events.AgentReadyRequested,
     events.AgentNotReadyRequested,
     events.WrapupEndRequested,
+    events.SpeakRequested,
     events.SuperviseRequested,
     events.CallMoveRequested,
     events.CallPrioritizeRequested,

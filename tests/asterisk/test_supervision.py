@@ -197,3 +197,34 @@ def test_a_waiting_caller_is_moved_and_another_overtakes(led: Centre) -> None:
         await far.ended()
 
     led.play(script)
+
+
+def test_a_leader_speaks_to_his_team(led: Centre) -> None:
+    assert led.callcenter("teams", "add", "north", "--leader", "2003").returncode == 0
+    assert led.callcenter("teams", "assign", "north", "2001", "2002").returncode == 0
+
+    async def script(world: World) -> None:
+        phones = [world.network.phone(name) for name in ("1001", "1002")]
+        for agent, phone in zip(("2001", "2002"), phones, strict=True):
+            phone.policy = Answer(0.0, hum=False)
+            await world.log_in(agent, phone.name)
+        await world.sees(lambda: world.agent("2003").leads == ("north",), "the floor knows the leader")
+        await world.log_in("2003", "1003")
+        speaker = await world.network.phone("1003").dial("*87")
+        await speaker.answered()
+        listeners = [await phone.rings() for phone in phones]
+        for listener in listeners:
+            await listener.answered()
+            await listener.breathe()
+        await hear(speaker, *listeners)
+        await hear(listeners[0], deaf=speaker)
+        await listeners[0].hang_up()
+        await hear(speaker, listeners[1])
+        await speaker.hang_up()
+        await listeners[1].ended()
+        await world.sees(lambda: world.agent("2001").activity is Activity.IDLE, "free again")
+
+    try:
+        led.play(script)
+    finally:
+        led.callcenter("teams", "remove", "north")

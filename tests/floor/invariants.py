@@ -96,6 +96,8 @@ def timers_have_subjects(world: World) -> None:
             assert f"wrapup:{agent.number}" in scene.timers, f"{agent.number} wraps up without an end"
     for session in scene.sessions:
         endless = session in scene.supervisions and scene.supervisions[session].here
+        endless |= session in scene.speeches and scene.speeches[session].here
+        endless |= any(session in speech.heard for speech in scene.speeches.values())
         assert endless != (f"session:{session}" in scene.timers), f"session {session} has no end, or two"
 
 
@@ -116,6 +118,13 @@ def indexes_agree(scene: Scene) -> None:
         assert contact.agent_leg == supervision.agent_leg, f"{leg} is at another's conversation"
     taps = {s.tap: s.leg for s in scene.supervisions.values() if s.tap}
     assert scene.taps == taps, f"taps: {scene.taps}, should be {taps}"
+    for leg, speech in scene.speeches.items():
+        assert leg in scene.sessions, f"a speech without a speaker: {leg}"
+        assert speech.phones, f"nobody is left to hear {leg}"
+        assert not speech.here or all(each in scene.sessions for each in speech.phones)
+        assert speech.heard <= set(speech.phones)
+    listeners = {each: s.leg for s in scene.speeches.values() for each in s.phones}
+    assert scene.listeners == listeners, f"listeners: {scene.listeners}, should be {listeners}"
     for phone, number in scene.seats.items():
         assert scene.agents[number].phone == phone, f"{number} sits at {phone} and does not know"
     for name, queue in scene.queues.items():
@@ -210,6 +219,8 @@ def is_empty(world: World) -> None:
     assert not scene.contacts, f"contacts left: {list(scene.contacts)}"
     assert not scene.sessions
     assert not scene.supervisions
+    assert not scene.speeches
+    assert not scene.listeners
     assert not scene.taps
     assert not scene.playbacks
     assert not scene.agent_legs, f"legs left: {scene.agent_legs}"

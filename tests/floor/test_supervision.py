@@ -415,3 +415,113 @@ def test_a_talking_caller_is_not_moved() -> None:
     reply = floor.world.ask(seen.CallMoveRequested, contact=floor.call, queue="gold")
     assert reply is not None
     assert reply.text == f"call {floor.call} is talking: only a caller who waits can be moved"
+
+
+TEAM = (
+    *(AgentDefinition("11", "Ada", ("help",), team="a"), AgentDefinition("12", "Bo", ("help",), team="a")),
+    *(AgentDefinition("13", "Cy", ("help",), team="b"), AgentDefinition("14", "Di", ("help",), team="a")),
+    AgentDefinition("21", "Lea", ("sales",), team="a", leads=("a",)),
+)
+
+
+def team(*, talking: bool = False) -> World:
+    """All but agent 14 are logged in, and idle; with `talking` agent 11 is not."""
+    world = World(people=TEAM)
+    for number, phone in (("11", "1001"), ("12", "1002"), ("13", "1003"), ("21", "1004")):
+        world.login(number, phone)
+        if talking and number == "11":
+            world.call("200")
+            world.run()
+            world.answer(world.leg_to("11"))
+            world.run()
+    return world
+
+
+def test_a_leader_speaks_to_those_of_his_team_who_are_idle() -> None:
+    world = team(talking=True)
+    speaker = world.dial("1004", "*87")
+    world.run()
+    assert {leg.phone for leg in world.legs.values() if not leg.up} == {"1002"}
+    assert world.agent("12").activity is Activity.ELSEWHERE, "nobody is offered to him meanwhile"
+    listener = f"{speaker}~1002"
+    world.answer(listener)
+    world.run()
+    check(world)
+    assert world.bridges[f"{speaker}~speech"] == {speaker, listener}
+    assert world.legs[listener].muted
+    assert not world.legs[speaker].muted
+    world.hang_up(speaker)
+    world.run()
+    check(world)
+    assert listener not in world.legs
+    assert world.floor.scene.is_free(world.agent("12"))
+    spoken = [r for r in world.records if isinstance(r, Intervention)]
+    assert [(r.by, r.act, r.detail) for r in spoken] == [("21", "speak", "to a, 1 phones")]
+
+
+def test_listeners_come_and_go_and_with_the_last_it_is_over() -> None:
+    world = team()
+    speaker = world.dial("1004", "*87")
+    world.run()
+    first, second = f"{speaker}~1001", f"{speaker}~1002"
+    for leg in (first, second):
+        world.answer(leg)
+    world.run()
+    assert world.bridges[f"{speaker}~speech"] == {speaker, first, second}
+    world.hang_up(first)
+    world.run()
+    check(world)
+    assert world.floor.scene.is_free(world.agent("11"))
+    assert speaker in world.legs
+    world.hang_up(second)
+    world.run()
+    check(world)
+    assert not world.legs
+    assert not world.bridges
+
+
+def test_from_the_shell_the_speakers_phone_rings_first() -> None:
+    world = team()
+    for team_name, phone, leader, code in (
+        ("a", "1005", "11", "not-allowed"),
+        ("a", "1099", "", "unknown-phone"),
+        ("c", "1005", "", "nobody-free"),
+    ):
+        reply = world.ask(seen.SpeakRequested, team=team_name, phone=phone, leader=leader)
+        assert reply is not None
+        assert (reply.ok, reply.code) == (False, code)
+        check(world)
+    reply = world.ask(seen.SpeakRequested, team="b", phone="1005", leader="")
+    assert reply is not None
+    assert (reply.ok, reply.text) == (True, "team b: phone 1005 rings")
+    assert {leg.phone for leg in world.legs.values()} == {"1005"}
+    world.answer("speak-r~1005")
+    world.run()
+    check(world)
+    assert {leg.phone for leg in world.legs.values() if not leg.up} == {"1003"}
+    world.pass_time(60)
+    check(world)
+    assert not world.legs, "nobody wanted to hear it"
+
+
+def test_an_agent_speaks_to_nobody() -> None:
+    world = team()
+    leg = world.dial("1001", "*87")
+    world.run()
+    play = [p for p in world.commands(do.PlayPrompts) if p.leg == leg][-1]
+    assert play.prompts == ("not-allowed",)
+    assert len(world.legs) == 1
+
+
+def test_a_restart_ends_a_speech() -> None:
+    world = team()
+    speaker = world.dial("1004", "*87")
+    world.run()
+    world.answer(f"{speaker}~1001")
+    world.run()
+    world.restart_engine()
+    world.survey()
+    world.run()
+    check(world)
+    assert not world.legs
+    assert not world.bridges

@@ -123,7 +123,8 @@ def _supervised(w: World, n: int) -> str:
 def _order(w: World, n: int) -> None:
     leader = w.floor.scene.agents.get(("11", "14")[n % 2])
     if leader is not None and leader.phone:
-        w.dial(leader.phone, ORDERS[n % len(ORDERS)] + _supervised(w, n))
+        code = "*87" if n > 12 else ORDERS[n % len(ORDERS)] + _supervised(w, n)
+        w.dial(leader.phone, code)
 
 
 def _supervised_talk(w: World, n: int) -> None:
@@ -140,6 +141,29 @@ def _supervised_talk(w: World, n: int) -> None:
         _supervise(w, n + 1)
         w.run()
         _answer_supervisor(w, 0)
+
+
+def _speak(w: World, n: int) -> None:
+    request, phone, team = f"r{len(w.told)}", plans.PHONES[n % 5], "ab"[n % 2]
+    w.receive(seen.SpeakRequested(w.now, request, "test", team=team, phone=phone))
+
+
+def _spoken_to(w: World, n: int) -> None:
+    """A leader of two teams speaks, and some listen."""
+    for number, phone in (("11", "1001"), ("12", "1002"), ("13", "1003")):
+        w.login(number, phone)
+    if n % 2:
+        w.dial("1001", "*87")
+    else:
+        _speak(w, n)
+    w.run()
+    _answer_many(w, n)
+
+
+def _answer_many(w: World, n: int) -> None:
+    """All phones that ring for no contact, or some; a supervisor's or a speaker's first."""
+    for leg in [x.id for x in w.legs.values() if "~" in x.id and not x.up and not x.agent][: n % 4]:
+        w.answer(leg)
 
 
 def _supervise(w: World, n: int) -> None:
@@ -221,6 +245,9 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "press": _press,
     "order": _order,
     "supervise": _supervise,
+    "speak": _speak,
+    "spoken to": _spoken_to,
+    "many answer": _answer_many,
     "supervised talk": _supervised_talk,
     "supervisor presses": _press_supervisor,
     "supervisor answers": _answer_supervisor,
@@ -253,7 +280,7 @@ ALL = {**ORDINARY, **TROUBLE}
 
 MOST = ("call", "answer", "log in", "time", "playback ends")  # drawn more often, or little happens
 _CALM_POOL = (*ORDINARY, *MOST * 3)
-_POOL = (*ALL, *MOST * 3, *("supervised talk",) * 2, *("deliver all",) * 12, *("survey",) * 3)
+_POOL = (*ALL, *MOST * 3, *("supervised talk", "spoken to") * 2, *("deliver all",) * 12, *("survey",) * 3)
 
 
 def random_steps(seed: int, *, calm: bool = False) -> list[Step]:

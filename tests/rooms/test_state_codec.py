@@ -21,6 +21,7 @@ from callcenter.floor.events import (
     CallPrioritizeRequested,
     NightSwitchRequested,
     PeoplePublished,
+    SpeakRequested,
     SuperviseRequested,
 )
 from callcenter.floor.records import AgentState, ContactClosed, ContactStep, Intervention, NightSwitched
@@ -44,6 +45,7 @@ KEPT = (
         NightSwitchRequested,
         PeoplePublished,
         PlanReloadRequested,
+        SpeakRequested,
         SuperviseRequested,
     ),
 )
