@@ -51,7 +51,7 @@ FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.RingAgent, Failure.TIMED_OUT),
     (do.ConnectLegs, Failure.FAILED),
     (do.SnoopLeg, Failure.FAILED),
-    (do.AddLeg, Failure.NOT_FOUND),
+    (do.AddLeg, Failure.FAILED),
     (do.MuteLeg, Failure.TIMED_OUT),
     (do.RingPhone, Failure.REFUSED),
     (do.RingPhone, Failure.TIMED_OUT),
