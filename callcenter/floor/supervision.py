@@ -273,8 +273,11 @@ def _note(scene: Scene, supervision: Supervision, at: float, act: str) -> None:
 def _conversation(scene: Scene, number: str) -> Contact | None:
     agent = scene.agents.get(number)
     contact = scene.contacts.get(agent.contact) if agent is not None else None
-    return contact if contact is not None and agent is not None and _is_with(contact, agent.leg) else None
+    mine = contact is not None and contact.agent == number and _is_with(contact, contact.agent_leg)
+    return contact if mine else None
 
 
 def _is_with(contact: Contact, agent_leg: str) -> bool:
-    return contact.agent_leg == agent_leg != "" and contact.state not in _NO_CONVERSATION
+    """They talk: there is a bridge, and it is this agent's."""
+    talks = contact.state not in _NO_CONVERSATION and bool(contact.bridge)
+    return talks and contact.agent_leg == agent_leg != ""
