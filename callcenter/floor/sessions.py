@@ -68,9 +68,8 @@ def ring_supervisor(scene: Scene, event: SuperviseRequested) -> Refusal | None:
     """From the shell: ring a phone, which then is at the conversation as if it had dialled the code."""
     if refusal := rights.over_agent(scene, event.leader, event.agent) or _is_taken(scene, event.phone):
         return refusal
-    leg = f"watch-{event.request}~{event.phone}"
-    session = _sit(scene, event.at, leg, event.phone)
     act, by = Act(event.act), event.leader or event.by
+    session = _sit(scene, event.at, f"watch-{event.request}~{event.phone}", event.phone)
     refusal = supervision.begin(scene, session, event.at, event.agent, act, by=by, here=False)
     return _ring(scene, event.at, session, event.agent, refusal)
 

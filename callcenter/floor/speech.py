@@ -74,11 +74,15 @@ def begin(scene: Scene, at: float, leg: str, speaker_phone: str, teams: tuple[st
 
 
 def ring(scene: Scene, at: float, leg: str, sit: Sit) -> None:
-    """The speaker is there: ring the others."""
+    """The speaker is there: ring the others, but for those who are no longer idle."""
     speech = scene.speeches[leg]
     speech.here = True
     scene.stop(f"session:{leg}")
-    for listener, phone in speech.phones.items():
+    for listener, phone in list(speech.phones.items()):
+        agent = scene.agents.get(scene.seats.get(phone, ""))
+        if agent is None or not _is_idle(agent):
+            leg_gone(scene, listener, at)
+            continue
         sit(listener, phone)
         scene.do(RingPhone(listener, phone, scene.sessions[leg].phone, RING_SECONDS))
         scene.start(f"session:{listener}", at + RING_SECONDS)

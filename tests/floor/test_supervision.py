@@ -504,6 +504,20 @@ def test_from_the_shell_the_speakers_phone_rings_first() -> None:
     assert not world.legs, "nobody wanted to hear it"
 
 
+def test_who_is_offered_a_caller_before_the_speaker_is_there_is_not_rung_for_him() -> None:
+    world = team()
+    world.ask(seen.AgentLogoutRequested, agent="11")
+    world.ask(seen.SpeakRequested, team="a", phone="1005")
+    world.call("200")
+    world.call("200")
+    world.run()
+    assert "12" in world.ringing()
+    world.answer("speak-r~1005")
+    world.run()
+    check(world)
+    assert {leg.phone for leg in world.legs.values() if leg.id.startswith("speak")} <= {"1004", "1005"}
+
+
 def test_an_agent_speaks_to_nobody() -> None:
     world = team()
     leg = world.dial("1001", "*87")
