@@ -76,8 +76,7 @@ class Supervision:
     here: bool  # his leg is answered and in our hands
     tap: str = ""  # the leg that taps the agent's, from the moment it is asked for
     taps: int = 0  # to number them
-    tap_in: bool = False  # the tap is in our hands: the bridge can be made
-    bridged: bool = False  # it was
+    tap_in: bool = False  # the tap is in our hands, and so there is the bridge
     muted: bool = False
 
     @property
@@ -108,8 +107,7 @@ def answered(scene: Scene, leg: str, at: float) -> bool:
     if leg == supervision.tap:
         if not supervision.tap_in:
             supervision.tap_in = True
-            if supervision.act is not Act.BARGE:
-                _connect(scene, supervision)
+            scene.do(ConnectLegs(supervision.bridge, supervision.tap, supervision.leg))
     elif not supervision.here:
         supervision.here = True
         _start(scene, scene.sessions[leg], supervision, at)
@@ -123,8 +121,8 @@ def key(scene: Scene, session: Session, at: float, digit: str) -> None:
         return
     if act is Act.TAKE_OVER and not _may_take_over(scene, session):
         return
-    before, supervision.act = supervision.act, act
-    _go_on(scene, session, supervision, at, before)
+    supervision.act = act
+    _go_on(scene, session, supervision, at)
 
 
 def settle(scene: Scene, at: float) -> None:
@@ -144,13 +142,7 @@ def leg_gone(scene: Scene, leg: str, at: float) -> None:
 
 def tap_gone(scene: Scene, tap: str, at: float) -> None:
     """The tap ended by itself: the agent's leg is going, or Asterisk gave it up."""
-    supervision = scene.supervisions[scene.taps.pop(tap)]
-    supervision.tap, supervision.tap_in = "", False
-    if supervision.act is not Act.BARGE:
-        _let_go(scene, supervision, at)
-    elif supervision.bridged:
-        supervision.bridged = False
-        scene.do(DestroyBridge(supervision.bridge))
+    _let_go(scene, scene.supervisions[scene.taps[tap]], at)
 
 
 def command_failed(scene: Scene, command: Command, failure: Failure, at: float) -> bool:
@@ -178,10 +170,10 @@ def _start(scene: Scene, session: Session, supervision: Supervision, at: float) 
         _let_go(scene, supervision, at)  # while his phone rang he sat down elsewhere
         return
     scene.stop(f"session:{session.leg}")
-    _go_on(scene, session, supervision, at, None)
+    _go_on(scene, session, supervision, at)
 
 
-def _go_on(scene: Scene, session: Session, supervision: Supervision, at: float, before: Act | None) -> None:
+def _go_on(scene: Scene, session: Session, supervision: Supervision, at: float) -> None:
     """Do what the supervision is in now."""
     contact = scene.contacts[supervision.contact]
     _note(scene, supervision, at, supervision.act.value)
@@ -191,6 +183,7 @@ def _go_on(scene: Scene, session: Session, supervision: Supervision, at: float, 
         case Act.BARGE:
             _mute(scene, supervision, False)
             scene.do(AddLeg(contact.bridge, supervision.leg, absorb=True))
+            _untap(scene, supervision)
         case Act.LISTEN | Act.WHISPER:
             _mute(scene, supervision, supervision.act is Act.LISTEN)
             if not supervision.tap:
@@ -198,10 +191,6 @@ def _go_on(scene: Scene, session: Session, supervision: Supervision, at: float, 
                 supervision.tap = f"{supervision.leg}~tap{supervision.taps}"
                 scene.taps[supervision.tap] = supervision.leg
                 scene.do(SnoopLeg(supervision.tap, supervision.agent_leg))
-            elif supervision.bridged and before is Act.BARGE:
-                scene.do(AddLeg(supervision.bridge, supervision.leg, absorb=True))
-            elif supervision.tap_in and before is Act.BARGE:
-                _connect(scene, supervision)
 
 
 def _take_over(scene: Scene, session: Session, supervision: Supervision, at: float) -> None:
@@ -230,12 +219,6 @@ def _may_take_over(scene: Scene, session: Session) -> bool:
     return taker is not None and taker.activity is Activity.ELSEWHERE and not taker.leg
 
 
-def _connect(scene: Scene, supervision: Supervision) -> None:
-    """Tap and supervisor into their bridge, which may be there from before."""
-    supervision.bridged = True
-    scene.do(ConnectLegs(supervision.bridge, supervision.tap, supervision.leg))
-
-
 def _mute(scene: Scene, supervision: Supervision, muted: bool) -> None:
     if supervision.muted != muted:
         supervision.muted = muted
@@ -253,11 +236,17 @@ def _let_go(scene: Scene, supervision: Supervision, at: float) -> None:
 
 def _take_apart(scene: Scene, supervision: Supervision) -> None:
     scene.supervisions.pop(supervision.leg, None)
+    _untap(scene, supervision)
+
+
+def _untap(scene: Scene, supervision: Supervision) -> None:
+    """Also to barge: a tap that nobody listens to keeps what it hears, and would tell it later."""
     if supervision.tap:
         scene.taps.pop(supervision.tap, None)
         scene.do(HangUp(supervision.tap))
-    if supervision.bridged:
+    if supervision.tap_in:
         scene.do(DestroyBridge(supervision.bridge))
+    supervision.tap, supervision.tap_in = "", False
 
 
 def _note(scene: Scene, supervision: Supervision, at: float, act: str) -> None:
