@@ -27,7 +27,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "teams": ("callcenter.people.teams_cli", "teams_cli", "Teams: members, leaders, how they stand now."),
     "floor": ("callcenter.reports.floor_cli", "floor", "Watch the floor live, in the terminal."),
     "calls": ("callcenter.reports.cli", "calls", "List calls and show the time line of one."),
-    "queues": ("callcenter.reports.cli", "queues", "Show the queues live."),
+    "queues": ("callcenter.reports.cli", "queues", "Show the queues live; explain who takes a call."),
     "report": ("callcenter.reports.cli", "report", "Figures of a day, with their formulas named."),
     "history": ("callcenter.history.cli", "history", "Migrate the records' database and check it for gaps."),
     "sounds": ("callcenter.sounds", "sounds", "Build and check the prompts."),

@@ -140,6 +140,7 @@ class TagLeg(Command):
     queue: str
     arrived_at: float
     language: str
+    head_start: float = 0.0
     agent: str = ""  # of an agent's leg that we did not ring
     phone: str = ""
 

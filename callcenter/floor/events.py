@@ -130,6 +130,7 @@ class SeenLeg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    head_start: float = 0.0
 
     @property
     def made_by_us(self) -> bool:
@@ -172,6 +173,8 @@ class AgentDefinition:
     team: str = ""
     leads: tuple[str, ...] = ()  # teams
     supervisor: bool = False
+    skills: dict[str, int] = field(default_factory=dict)  # name -> level
+    weights: dict[str, int] = field(default_factory=dict)  # queue -> weight, where it is not 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, rights
+from callcenter.floor import agents, journey, rights, waiting
 from callcenter.floor.agents import REFUSALS, Refusal
 from callcenter.floor.commands import Reply
-from callcenter.floor.contacts import Contact, ContactState, step, stop_sounds
+from callcenter.floor.contacts import Contact, ContactState, step
 from callcenter.floor.endings import drop_offer
 from callcenter.floor.records import Intervention
 
@@ -43,8 +43,7 @@ def forced(scene: Scene, event: Request, number: str, act: str, detail: str = ""
 
 
 def move_call(scene: Scene, event: CallMoveRequested) -> None:
-    """Into another queue, at the place that his arrival gives there. What that queue allows of waiting begins
-    anew: nobody is moved only to be turned away."""
+    """Into another queue, at the place that his arrival gives there; that queue's rules hold for him too."""
     contact, at = _waiting(scene, event, event.contact), event.at
     if contact is None:
         return
@@ -57,17 +56,15 @@ def move_call(scene: Scene, event: CallMoveRequested) -> None:
         _reply(scene, event, False, f"call {contact.id} is in queue {before} already")
         return
     _withdraw(scene, contact, at)
-    scene.stop(f"wait:{contact.id}")
-    scene.stop(f"answer:{contact.id}")
-    if contact.music and scene.queues[before].plan.music != scene.queues[event.queue].plan.music:
-        stop_sounds(scene, contact)
-    contact.queue = event.queue
-    contact.tagged = False  # his leg tells his queue to a floor that must be rebuilt
-    _remember(scene, event, contact, "move", f"from {before} to {event.queue}")
+    by = event.leader or event.by
+    detail = f"from {before} to {event.queue}"
+    scene.note(Intervention(at, by, "move", "", contact.id, event.queue, detail))
+    waiting.move(scene, contact, at, event.queue, f"by {by}")
+    if waiting.overflow(scene, contact, at, joining=True):
+        _reply(scene, event, True, f"call {contact.id} is sent on by the rules of queue {event.queue}")
+        return
     journey.join_queue(scene, contact, at)
-    if most := scene.queues[event.queue].plan.max_wait_seconds:
-        scene.start(f"wait:{contact.id}", at + most)
-    _reply(scene, event, True, f"call {contact.id} waits in queue {event.queue}")
+    _reply(scene, event, True, f"call {contact.id} waits in queue {contact.queue}")
 
 
 def prioritize_call(scene: Scene, event: CallPrioritizeRequested) -> None:
@@ -86,6 +83,8 @@ def prioritize_call(scene: Scene, event: CallPrioritizeRequested) -> None:
     if waits:
         queue.join(contact)
         scene.unsettled[contact.queue] = None
+        contact.tagged = False  # his leg tells his place to a floor that must be rebuilt
+        scene.newly_waiting.append(contact.id)
     _remember(scene, event, contact, "prioritize", f"{event.head_start:g} s")
     _reply(scene, event, True, f"call {contact.id} has a head start of {event.head_start:g} s")
 

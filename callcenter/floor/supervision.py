@@ -205,7 +205,14 @@ def _take_over(scene: Scene, session: Session, supervision: Supervision, at: flo
     scene.do(AddLeg(contact.bridge, leg, absorb=True))
     scene.do(HangUp(contact.agent_leg))
     tag = TagLeg(
-        leg, contact.id, contact.queue, contact.arrived_at, contact.language, taker.number, taker.phone
+        leg,
+        contact.id,
+        contact.queue,
+        contact.arrived_at,
+        contact.language,
+        contact.head_start,
+        agent=taker.number,
+        phone=taker.phone,
     )
     scene.do(tag)
     contact.agent, contact.agent_leg = taker.number, leg

@@ -11,6 +11,7 @@ from callcenter.floor.records import (
     ContactStep,
     Intervention,
     NightSwitched,
+    QueueMoved,
     Record,
 )
 
@@ -21,8 +22,8 @@ INSERT: dict[type[Record], LiteralString] = {
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     ContactClosed: """INSERT INTO contacts (floor, epoch, sequence, contact, ani, dnis, service, queue,
         language, outcome, agent, arrived_at, queued_at, connected_at, closed_at, wait_seconds, talk_seconds,
-        offers, ended_by)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        offers, ended_by, first_queue)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT DO NOTHING""",
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
@@ -32,6 +33,9 @@ INSERT: dict[type[Record], LiteralString] = {
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    QueueMoved: """INSERT INTO queue_moves (floor, epoch, sequence, contact, at, queue, to_queue, cause,
+        arrived_at, wait_seconds)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
 }
 
 INSERT_OTHER: LiteralString = """INSERT INTO records_other (floor, epoch, sequence, fault, body)
@@ -56,6 +60,10 @@ def row(record: Record) -> tuple[Any, ...]:
             return (_moment(record.at), *map(_text, acted))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
+        case QueueMoved():
+            move = (record.queue, record.to_queue, record.cause)
+            times = (_moment(record.arrived_at), record.wait_seconds)
+            return (_text(record.contact), _moment(record.at), *map(_text, move), *times)
     raise KeyError(type(record).__name__)
 
 
@@ -71,6 +79,7 @@ def _contact(record: ContactClosed) -> tuple[Any, ...]:
         record.talk_seconds,
         record.offers,
         _text(record.ended_by),
+        _text(record.first_queue),
     )
 
 

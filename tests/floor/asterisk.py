@@ -33,12 +33,14 @@ class Leg:
     in_app: bool = True
     application: str = "Stasis"
     music: bool = False
+    ringing: bool = False  # as a tone in the call
     contact: str = ""
     agent: str = ""
     queue: str = ""
     language: str = ""
     muted: bool = False
     taps: str = ""  # the leg that it taps
+    head_start: float = 0.0
 
 
 class Asterisk:
@@ -103,7 +105,7 @@ class Asterisk:
         del self.legs[leg]
         self._leave_bridge(leg)
         for playback in [p for p, on in self.playing.items() if on == leg]:
-            self.finish_playback(playback)
+            self.finish_playback(playback, failed=True)
         self._tell(seen.LegHungUp(self.now, leg, cause))
         for tap in [each.id for each in self.legs.values() if each.taps == leg]:
             self.hang_up(tap)
@@ -150,6 +152,7 @@ class Asterisk:
                 agent=leg.agent,
                 queue=leg.queue,
                 language=leg.language,
+                head_start=leg.head_start,
             )
             for leg in self.legs.values()
         )
@@ -244,16 +247,20 @@ class Asterisk:
             case do.AnswerLeg():
                 leg.up = True
             case do.StartMusic():
-                leg.music = True
+                leg.music, leg.ringing = True, False
+            case do.IndicateRinging():
+                leg.ringing = True
             case do.StopMusic():
                 leg.music = False
             case do.MuteLeg(_, muted):
                 leg.muted = muted
             case do.PlayPrompts():
                 self.playing[command.playback] = leg.id
+                leg.music = leg.ringing = False  # a prompt ends both
             case do.TagLeg():
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
                 leg.agent = command.agent
+                leg.head_start = command.head_start
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))

@@ -364,7 +364,7 @@ def test_a_moved_caller_waits_elsewhere_with_the_time_he_waited() -> None:
     assert world.ringing() == {"11": second}
     moved = [r for r in world.records if isinstance(r, Intervention)]
     assert [(r.act, r.contact, r.detail) for r in moved] == [("move", first, "from help to gold")]
-    assert "move" in world.steps(first)
+    assert "moved" in world.steps(first)
 
 
 def test_a_caller_whose_agent_rings_is_moved_too() -> None:

@@ -11,13 +11,28 @@ from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity
 from callcenter.floor.events import AgentDefinition, Failure
-from callcenter.floor.plan import QueuePlan
+from callcenter.floor.plan import (
+    Announce,
+    Message,
+    Overflow,
+    OverflowWhen,
+    QueuePlan,
+    Ring,
+    Strategy,
+    Target,
+)
+from callcenter.floor.skills import ANYBODY, Skill, Without
 from tests.floor import plans
 from tests.floor.invariants import check, is_empty, records_add_up
 from tests.floor.world import World
 
 Step: TypeAlias = tuple[str, int]
 
+SERVICES = (
+    *plans.SERVICES[:2],
+    replace(plans.SERVICES[2], head_start_seconds=30, skills=Without(Skill("loans", 5))),
+    replace(plans.SERVICES[3], agent="14"),
+)
 BUSY_PLAN = plans.plan(
     QueuePlan(
         "sales",
@@ -25,18 +40,49 @@ BUSY_PLAN = plans.plan(
         wrapup_seconds=10,
         greeting=("greeting",),
         music="default",
-        max_wait_seconds=60,
-        max_waiting=3,
+        skills=Skill("chinese", 3),
+        rings=(Ring(10, Skill("chinese")), Ring(30, ANYBODY)),
+        misses=2,
+        overflow=(
+            Overflow(when=OverflowWhen.WAIT, seconds=60, to_queue="help", prompts=("other-team",)),
+            Overflow(when=OverflowWhen.LENGTH, count=1, prompts=("queue-full",)),
+            Overflow(when=OverflowWhen.NOBODY_STAFFED, seconds=31, to_queue="gold"),
+        ),
+        announce=Announce(position=True, expected_wait=True, first_after=5, every=10),
+        exits={
+            "1": Target(to_queue="help"),
+            "9": Target(prompts=("goodbye",)),
+            "*": Target(to_number="5557"),
+        },
+        whisper=True,
+        tell_agent_number=True,
     ),
-    replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234"),
+    replace(
+        plans.HELP,
+        strategy=Strategy.WEIGHTED_RANDOM,
+        prefer=("loans",),
+        overflow=(
+            Overflow(when=OverflowWhen.NOBODY_READY, to_queue="gold", prompts=("other-team",)),
+            Overflow(when=OverflowWhen.WAIT, seconds=10, to_number="5551234", prompts=("max-wait",)),
+        ),
+        messages=(Message(("greeting",), 15),),
+        whisper=True,
+        exits={"1": Target(to_queue="sales", prompts=("other-team",))},
+    ),
     replace(
         plans.GOLD,
-        max_waiting=2,
-        full_prompts=(),
-        max_wait_seconds=45,
-        max_wait_prompts=(),
-        overflow_number="5559999",
+        strategy=Strategy.RING_ALL,
+        weight_seconds=20,
+        sticky_seconds=20,
+        misses=0,
+        overflow=(
+            Overflow(when=OverflowWhen.LENGTH, count=2, to_number="5559999"),
+            Overflow(when=OverflowWhen.WAIT, seconds=31, to_number="5559999"),
+            Overflow(when=OverflowWhen.EXPECTED_WAIT, seconds=90, to_queue="sales"),
+        ),
+        tell_agent_number=True,
     ),
+    services={s.name: s for s in SERVICES},
 )
 NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
@@ -187,6 +233,12 @@ def _prioritize_call(w: World, n: int) -> None:
         w.ask(seen.CallPrioritizeRequested, contact=contact, head_start=float(n * 10))
 
 
+def _press_waiting(w: World, n: int) -> None:
+    """A caller presses a key, wherever he is."""
+    if leg := _pick((x.id for x in w.legs.values() if not x.phone), n):
+        w.press(leg, "19*5"[n % 4])
+
+
 def _phones_seen(w: World, n: int) -> None:
     w.receive(seen.PhonesSeen(w.now, frozenset(p for i, p in enumerate(plans.PHONES[:4]) if n >> i & 1)))
 
@@ -198,6 +250,12 @@ def _plan(w: World, n: int) -> None:
         del queues["help"], services["help"]
     elif n % 3 == 2:
         queues["gold"] = replace(plans.GOLD, music="", wrapup_seconds=5)
+        overflow = (
+            Overflow(when=OverflowWhen.NOBODY_STAFFED),
+            Overflow(when=OverflowWhen.NOBODY_READY, prompts=("max-wait",)),
+        )
+        rings = queues["sales"].rings[n % 2 :]
+        queues["sales"] = replace(queues["sales"], skills=ANYBODY, rings=rings, overflow=overflow)
     w.apply(replace(BUSY_PLAN, queues=queues, services=services))
 
 
@@ -206,7 +264,10 @@ def _people(w: World, n: int) -> None:
     if n % 3 == 1:
         del people[n % 4]
     elif n % 3 == 2:
-        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111", leads=("a", "b"))
+        people[0] = AgentDefinition(
+            "11", "Ada", ("gold",), pin_hash="1111", skills={"loans": 9}, leads=("a", "b")
+        )
+        people[2] = replace(people[2], weights={"help": 5}, skills={})
     w.publish(people)
 
 
@@ -253,6 +314,7 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "supervisor answers": _answer_supervisor,
     "move call": _move_call,
     "prioritize call": _prioritize_call,
+    "caller presses": _press_waiting,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
     "plan": _plan,

@@ -24,7 +24,14 @@ from callcenter.floor.events import (
     SpeakRequested,
     SuperviseRequested,
 )
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, Intervention, NightSwitched
+from callcenter.floor.records import (
+    AgentState,
+    ContactClosed,
+    ContactStep,
+    Intervention,
+    NightSwitched,
+    QueueMoved,
+)
 from callcenter.state import PlanReloadRequested, UnreadableState, decode, encode
 from callcenter.state.codec import fields_of
 
@@ -36,7 +43,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
 
 KEPT = (
-    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, Intervention, NightSwitched),
+    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, Intervention, NightSwitched, QueueMoved),
     *(
         AgentLoginRequested,
         AgentNotReadyRequested,
