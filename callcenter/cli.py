@@ -24,6 +24,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "systemd": ("callcenter.supervisor_cli", "systemd", "Write systemd units for production."),
     "site": ("callcenter.site.cli", "site", "Check, compare, apply and roll back the site's configuration."),
     "agents": ("callcenter.people.cli", "agents", "Add, import and list agents; log them in and out."),
+    "teams": ("callcenter.people.teams_cli", "teams_cli", "Teams: members, leaders, how they stand now."),
+    "floor": ("callcenter.reports.floor_cli", "floor", "Watch the floor live, in the terminal."),
     "calls": ("callcenter.reports.cli", "calls", "List calls and show the time line of one."),
     "queues": ("callcenter.reports.cli", "queues", "Show the queues live; explain who takes a call."),
     "report": ("callcenter.reports.cli", "report", "Figures of a day, with their formulas named."),

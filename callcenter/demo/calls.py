@@ -86,6 +86,10 @@ class NetworkCall:
             raise ValueError(f"{hz} Hz is none of {TONES_HZ}")
         await self._unless_gone(self._ari.channels.start_moh(self.id, moh_class=f"hum-{hz}"))
 
+    async def breathe(self) -> None:
+        """Send silence, as a telephone does all the time; without this a call that is mute sends nothing."""
+        await self._unless_gone(self._ari.channels.start_silence(self.id))
+
     async def hush(self) -> None:
         await self._unless_gone(self._ari.channels.stop_moh(self.id))
 

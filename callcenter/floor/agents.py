@@ -47,6 +47,7 @@ class Move(StrEnum):
     WRAPUP_OVER = "wrap-up over"
     PHONE_TAKEN = "phone taken"
     PHONE_FREE = "phone free"
+    TAKE_OVER = "take over"
 
 
 class Refusal(StrEnum):
@@ -64,6 +65,9 @@ class Refusal(StrEnum):
     UNKNOWN_DISPOSITION = "unknown-disposition"
     WRAPUP_UNLIMITED = "wrapup-unlimited"
     UNKNOWN_REASON = "unknown-reason"
+    NOT_ALLOWED = "not-allowed"
+    NOT_TALKING = "not-talking"
+    NOBODY_FREE = "nobody-free"
 
 
 REFUSALS = {
@@ -79,6 +83,9 @@ REFUSALS = {
     Refusal.UNKNOWN_DISPOSITION: "the contact's queue has no such disposition in the site file",
     Refusal.WRAPUP_UNLIMITED: "the wrap-up has no time limit: it lasts until it is ended",
     Refusal.UNKNOWN_REASON: "there is no such reason in the site file ([reasons])",
+    Refusal.NOT_ALLOWED: "only a leader of his team or a supervisor may do that (see `callcenter teams`)",
+    Refusal.NOT_TALKING: "the agent is in no conversation",
+    Refusal.NOBODY_FREE: "none of its agents is idle at a phone",
 }
 
 MOVES: dict[tuple[Activity, Move], Activity] = {
@@ -90,6 +97,7 @@ MOVES: dict[tuple[Activity, Move], Activity] = {
     (Activity.WRAPUP, Move.WRAPUP_OVER): Activity.IDLE,
     (Activity.IDLE, Move.PHONE_TAKEN): Activity.ELSEWHERE,
     (Activity.ELSEWHERE, Move.PHONE_FREE): Activity.IDLE,
+    (Activity.ELSEWHERE, Move.TAKE_OVER): Activity.TALKING,  # from the call in which he supervised
 }
 
 
@@ -102,6 +110,9 @@ class Agent:
     skills: dict[str, int] = field(default_factory=dict)  # never changed in place: lanes know it by identity
     weights: dict[str, int] = field(default_factory=dict)  # by queue, where it is not 1
     pin_hash: str = field(default="", repr=False)
+    team: str = ""
+    leads: tuple[str, ...] = ()  # the teams whose agents he may supervise
+    supervisor: bool = False  # may supervise everybody
     presence: Presence = Presence.LOGGED_OUT
     reason: str = ""  # why not ready: a break reason, or "no-answer", "busy", "unreachable", "rejected"
     activity: Activity = Activity.IDLE
@@ -217,6 +228,15 @@ def not_ready(scene: Scene, at: float, number: str, reason: str) -> Refusal | No
     return None
 
 
+def send_away(scene: Scene, at: float, number: str) -> Refusal | None:
+    """Not ready because a leader says so; the reason is "supervisor"."""
+    agent = scene.agents.get(number)
+    if agent is None or agent.presence is Presence.LOGGED_OUT:
+        return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    _set_not_ready(scene, at, agent, "supervisor")
+    return None
+
+
 def end_wrapup(scene: Scene, at: float, number: str) -> Refusal | None:
     agent = scene.agents.get(number)
     if agent is None:
@@ -245,6 +265,7 @@ def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -
             scene.thinned.update(dict.fromkeys(agent.queues))
         agent.name, agent.queues = definition.name, definition.queues
         agent.language, agent.pin_hash, agent.removed = definition.language, definition.pin_hash, False
+        agent.team, agent.leads, agent.supervisor = definition.team, definition.leads, definition.supervisor
         agent.skills, agent.weights = dict(definition.skills), dict(definition.weights)
         scene.file(agent)
         scene.doubtful[agent.number] = None
@@ -287,6 +308,14 @@ def connect(scene: Scene, at: float, agent: Agent) -> None:
     if agent.line:
         standing.end_tone(scene, agent)
     move(scene, agent, at, Move.CONNECT)
+
+
+def take_over(scene: Scene, at: float, agent: Agent, contact: str, queue: str, leg: str) -> None:
+    """He goes on with a conversation of another's, on a leg that is his already."""
+    agent.leg = leg
+    scene.agent_legs[leg] = agent.number
+    agent.calls_taken += 1
+    move(scene, agent, at, Move.TAKE_OVER, contact=contact, queue=queue)
 
 
 def release(scene: Scene, at: float, agent: Agent, wrapup_seconds: int) -> None:

@@ -72,12 +72,47 @@ class RingAgent(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class RingPhone(Command):
+    """Ring a phone for no contact (a supervisor who asked from the shell); the leg gets our id."""
+
+    leg: str
+    phone: str
+    ani: str  # shown on the phone
+    ring_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectLegs(Command):
     """Join a caller's and an agent's leg in a new bridge of ours."""
 
     bridge: str
     caller: str
     agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddLeg(Command):
+    """Put one more leg into a bridge of ours. `absorb`: its digits are events and nobody hears them."""
+
+    bridge: str
+    leg: str
+    absorb: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SnoopLeg(Command):
+    """Tap a leg: the new leg `snoop` hears both its sides, and what is said into it `leg` alone hears."""
+
+    snoop: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class MuteLeg(Command):
+    """Whether what is spoken at a leg is heard by nobody."""
+
+    leg: str
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +149,7 @@ class TagLeg(Command):
     arrived_at: float
     language: str
     head_start: float = 0.0
-    agent: str = ""
+    agent: str = ""  # of an agent's leg that we did not ring
     phone: str = ""
 
 

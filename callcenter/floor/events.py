@@ -132,6 +132,11 @@ class SeenLeg:
     language: str = ""
     head_start: float = 0.0
 
+    @property
+    def made_by_us(self) -> bool:
+        """A leg that we rang or a tap: our ids have a ~, those of calls that came to us never."""
+        return "~" in self.leg
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchSurveyed(Event):
@@ -165,6 +170,9 @@ class AgentDefinition:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
+    team: str = ""
+    leads: tuple[str, ...] = ()  # teams
+    supervisor: bool = False
     skills: dict[str, int] = field(default_factory=dict)  # name -> level
     weights: dict[str, int] = field(default_factory=dict)  # queue -> weight, where it is not 1
 
@@ -179,8 +187,11 @@ class PeoplePublished(Event):
 
 @dataclass(frozen=True, slots=True)
 class Request(Event):
+    """With `leader`, an agent's number, it is granted if he has the right; else an administrator asks."""
+
     request: str
     by: str
+    leader: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +238,39 @@ class DispositionRequested(Request):
     disposition: str
     contact: str = ""
     queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SuperviseRequested(Request):
+    """Ring `phone` and join it to the agent's conversation; `act` is "listen", "whisper", …"""
+
+    agent: str
+    phone: str
+    act: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakRequested(Request):
+    """Ring `phone`, then the idle agents of `team`, who hear what is said there."""
+
+    team: str
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallMoveRequested(Request):
+    """A waiting caller to another queue; the time waited counts there."""
+
+    contact: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPrioritizeRequested(Request):
+    """A waiting caller's head start, in seconds; 0 takes it back."""
+
+    contact: str
+    head_start: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,22 +18,29 @@ from callcenter.floor import (
     agents,
     dispositions,
     events,
+    interventions,
     journey,
+    rights,
     ringall,
     sessions,
+    speech,
     standing,
+    supervision,
     survey,
     waiting,
     widening,
 )
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
+    AddLeg,
     AnswerLeg,
     ConnectLegs,
     HangUp,
+    MuteLeg,
     PlayPrompts,
     Reply,
     RingAgent,
+    RingPhone,
     SendOutside,
     StartMusic,
 )
@@ -83,6 +90,8 @@ class Floor:
         outcome = scene.outcome = Outcome()
         scene.chance = chance
         _RECEIVE[type(event)](scene, event)
+        if scene.supervisions:
+            supervision.settle(scene, event.at)
         if scene.connected:
             if scene.thinned:
                 _reconsider(scene, event.at)
@@ -107,6 +116,8 @@ def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
     elif (agent := _standing_agent(scene, event.leg)) is not None:
         standing.answered(scene, agent)
+    elif sessions.answered(scene, event.leg, event.at):
+        pass
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
 
@@ -118,7 +129,9 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
         return
     if (session := scene.sessions.get(leg)) is not None:
         sessions.end(scene, session, at)
-    if leg in scene.agent_legs:
+    if leg in scene.taps:
+        supervision.tap_gone(scene, leg, at)
+    elif leg in scene.agent_legs:
         _agent_leg_gone(scene, event)
 
 
@@ -200,10 +213,15 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
     command, failure, at = event.command, event.failure, event.at
     if failure is Failure.AWAY:
         return  # SwitchLost is here or on its way; the survey after it puts everything right
+    gone = failure is Failure.NOT_FOUND
     match command:
-        case AnswerLeg(leg) | PlayPrompts(leg=leg) | StartMusic(leg=leg) if failure is Failure.NOT_FOUND:
+        case AnswerLeg(leg) | PlayPrompts(leg=leg) | StartMusic(leg=leg) | MuteLeg(leg=leg) if gone:
             _leg_hung_up(scene, events.LegHungUp(at, leg))  # unseen: a ghost would be offered for ever
-        case RingAgent() if failure is not Failure.CONFLICT:
+        case _ if supervision.command_failed(scene, command, failure, at):
+            pass
+        case _ if speech.command_failed(scene, command, failure, at):
+            pass
+        case RingAgent() | RingPhone() if failure is not Failure.CONFLICT:
             if failure is Failure.TIMED_OUT:
                 scene.do(HangUp(command.leg))
             _leg_hung_up(scene, events.LegHungUp(at, command.leg, 20))
@@ -211,6 +229,8 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
             contact = scene.contacts.get(command.caller)
             if contact is not None and contact.bridge == command.bridge:
                 journey.happen(scene, contact, at, Cue.CONNECT_FAILED)
+        case AddLeg(_, leg) if (contact := _contact_of_agent_leg(scene, leg)) is not None:
+            journey.happen(scene, contact, at, Cue.CONNECT_FAILED)  # he could not take over
         case HangUp(leg) if failure in (Failure.FAILED, Failure.TIMED_OUT):
             if leg in scene.contacts or leg in scene.agent_legs:
                 scene.start(f"hangup:{leg}", at + HANG_UP_AGAIN_SECONDS)
@@ -302,24 +322,51 @@ def _login(scene: Scene, event: events.AgentLoginRequested) -> None:
 
 
 def _logout(scene: Scene, event: events.AgentLogoutRequested) -> None:
-    refusal = agents.logout(scene, event.at, event.agent)
+    refusal = rights.over_agent(scene, event.leader, event.agent) or agents.logout(
+        scene, event.at, event.agent
+    )
     agent = scene.agents.get(event.agent)
     later = agent is not None and agent.logout_when_free
-    _reply(
-        scene, event, refusal, "is logged out as soon as the contact is over" if later else "is logged out"
-    )
+    done = "is logged out as soon as the contact is over" if later else "is logged out"
+    _forced(scene, event, refusal, "log out", done)
 
 
 def _ready(scene: Scene, event: events.AgentReadyRequested) -> None:
-    _reply(scene, event, agents.ready(scene, event.at, event.agent), "is ready")
+    refusal = rights.over_agent(scene, event.leader, event.agent) or agents.ready(
+        scene, event.at, event.agent
+    )
+    _forced(scene, event, refusal, "ready", "is ready")
 
 
 def _not_ready(scene: Scene, event: events.AgentNotReadyRequested) -> None:
-    _reply(scene, event, agents.not_ready(scene, event.at, event.agent, event.reason), "is not ready")
+    refusal = rights.over_agent(scene, event.leader, event.agent)
+    refusal = refusal or agents.not_ready(scene, event.at, event.agent, event.reason)
+    _forced(scene, event, refusal, "not ready", "is not ready", event.reason)
 
 
 def _wrapup_end(scene: Scene, event: events.WrapupEndRequested) -> None:
-    _reply(scene, event, agents.end_wrapup(scene, event.at, event.agent), "has ended the wrap-up")
+    refusal = rights.over_agent(scene, event.leader, event.agent)
+    refusal = refusal or agents.end_wrapup(scene, event.at, event.agent)
+    _forced(scene, event, refusal, "end wrap-up", "has ended the wrap-up")
+
+
+def _supervise(scene: Scene, event: events.SuperviseRequested) -> None:
+    keys = ", ".join(f"{key} {act}" for key, act in supervision.KEYS.items())
+    _reply(scene, event, sessions.ring_supervisor(scene, event), f"talks: phone {event.phone} rings ({keys})")
+
+
+def _speak(scene: Scene, event: events.SpeakRequested) -> None:
+    refusal = sessions.ring_speaker(scene, event)
+    told = f"phone {event.phone} rings" if refusal is None else REFUSALS[refusal]
+    code = "" if refusal is None else refusal.value
+    scene.do(Reply(event.request, refusal is None, f"team {event.team}: {told}", code))
+
+
+def _forced(scene: Scene, event: Any, refusal: Refusal | None, act: str, done: str, detail: str = "") -> None:
+    """What was done to an agent by another is remembered."""
+    if refusal is None and event.by != event.agent:
+        interventions.forced(scene, event, event.agent, act, detail)
+    _reply(scene, event, refusal, done)
 
 
 def _wrapup_extend(scene: Scene, event: events.WrapupExtendRequested) -> None:
@@ -382,6 +429,10 @@ _RECEIVE: Mapping[type[Event], _Receive] = {
     events.WrapupEndRequested: _wrapup_end,
     events.WrapupExtendRequested: _wrapup_extend,
     events.DispositionRequested: _disposition,
+    events.SpeakRequested: _speak,
+    events.SuperviseRequested: _supervise,
+    events.CallMoveRequested: interventions.move_call,
+    events.CallPrioritizeRequested: interventions.prioritize_call,
     events.NightSwitchRequested: _night,
     events.PinChecked: _pin_checked,
     events.PlanApplied: _plan,

@@ -175,6 +175,14 @@ class FeatureCodes:
     wrapup_extend: str = "*16"
     disposition: str = "*17"  # the digits of one may follow at once
     end_contact: str = "*0"  # keyed by an agent who is always connected: he has no hook to put down
+    listen: str = "*81"  # these seven are followed by an agent's number, and for leaders only
+    whisper: str = "*82"
+    barge: str = "*83"
+    force_logout: str = "*84"
+    force_ready: str = "*85"
+    force_not_ready: str = "*86"
+    speak: str = "*87"  # to the teams that he leads; no number follows
+    take_over: str = "*88"
     night_on: str = "*18"
     night_off: str = "*19"
 

@@ -106,6 +106,21 @@ class DispositionGiven(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Intervention(Record):
+    """What somebody did to an agent, a call or a conversation that is not his own.
+
+    `by` is the agent number of a leader or supervisor, else the name of who sat at the shell.
+    """
+
+    by: str
+    act: str
+    agent: str = ""
+    contact: str = ""
+    queue: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NightSwitched(Record):
     closed: bool
     by: str

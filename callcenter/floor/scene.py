@@ -17,7 +17,9 @@ from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
 from callcenter.floor.sessions import Session
 from callcenter.floor.skills import ANYBODY
+from callcenter.floor.speech import Speech
 from callcenter.floor.sticky import Regulars
+from callcenter.floor.supervision import Supervision
 
 
 @dataclass(slots=True)
@@ -38,6 +40,10 @@ class Scene:
         self.agents: dict[str, Agent] = {}
         self.queues: dict[str, Queue] = {}
         self.sessions: dict[str, Session] = {}  # by leg
+        self.supervisions: dict[str, Supervision] = {}  # by the supervisor's leg
+        self.taps: dict[str, str] = {}  # a leg that taps an agent's -> the supervisor's leg
+        self.speeches: dict[str, Speech] = {}  # by the speaker's leg
+        self.listeners: dict[str, str] = {}  # a leg that is to hear one -> the speaker's leg
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
         self.keyed: dict[str, tuple[float, str]] = {}  # standing leg in a contact -> last key, keys so far

@@ -7,17 +7,20 @@ standing leg between contacts (`keyed`): that session ends and the call stays.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, dispositions, standing
+from callcenter.floor import agents, dispositions, interventions, rights, speech, standing, supervision
 from callcenter.floor.agents import Agent, Refusal
-from callcenter.floor.commands import AnswerLeg, CheckPin, HangUp, PlayPrompts, StopPlayback
+from callcenter.floor.commands import AnswerLeg, CheckPin, HangUp, PlayPrompts, RingPhone, StopPlayback
 from callcenter.floor.records import NightSwitched
+from callcenter.floor.supervision import Act
 
 if TYPE_CHECKING:
-    from callcenter.floor.events import PhoneDialled, PinChecked
+    from callcenter.floor.events import PhoneDialled, PinChecked, SpeakRequested, SuperviseRequested
+    from callcenter.floor.plan import FeatureCodes
     from callcenter.floor.scene import Scene
 
 PIN_LONGEST = 16
@@ -32,6 +35,7 @@ class Asking(StrEnum):
     CODE = "code"  # is being keyed on a standing leg
     REASON = "reason"
     DISPOSITION = "disposition"
+    SUPERVISION = "supervision"  # its keys are the supervision's, which has no time limit
     NOTHING = "nothing"  # the result is being told; the call ends after it
 
 
@@ -57,7 +61,7 @@ class Session:
 
 def begin(scene: Scene, event: PhoneDialled) -> None:
     """A phone dialled a code: do it, or ask for what is missing."""
-    if event.leg in scene.sessions:
+    if event.leg in scene.sessions or event.leg in scene.agent_legs:
         return
     phone = scene.plan.phones.get(event.phone)
     seated = scene.seats.get(event.phone, "")
@@ -83,8 +87,53 @@ def keyed(scene: Scene, agent: Agent, at: float, key: str) -> None:
     digit(scene, session, at, key)
 
 
+def ring_supervisor(scene: Scene, event: SuperviseRequested) -> Refusal | None:
+    """From the shell: ring a phone, which then is at the conversation as if it had dialled the code."""
+    if refusal := rights.over_agent(scene, event.leader, event.agent) or _is_taken(scene, event.phone):
+        return refusal
+    act, by = Act(event.act), event.leader or event.by
+    session = _sit(scene, event.at, f"watch-{event.request}~{event.phone}", event.phone)
+    refusal = supervision.begin(scene, session, event.at, event.agent, act, by=by, here=False)
+    return _ring(scene, event.at, session, event.agent, refusal)
+
+
+def ring_speaker(scene: Scene, event: SpeakRequested) -> Refusal | None:
+    """From the shell: ring a phone, from which somebody then speaks to a team."""
+    if refusal := speech.team_of(scene, event.leader, event.team) or _is_taken(scene, event.phone):
+        return refusal
+    leg = f"speak-{event.request}~{event.phone}"
+    session = _sit(scene, event.at, leg, event.phone)
+    by = event.leader or event.by
+    told = speech.begin(scene, event.at, leg, event.phone, (event.team,), by)
+    return _ring(scene, event.at, session, event.team, None if told else Refusal.NOBODY_FREE)
+
+
+def answered(scene: Scene, leg: str, at: float) -> bool:
+    """A leg that we rang for somebody who supervises, speaks or listens. False: it is none."""
+    if leg in scene.speeches:
+        if not scene.speeches[leg].here:
+            speech.ring(scene, at, leg, lambda listener, phone: _sit_down(scene, at, listener, phone))
+        return True
+    return speech.answered(scene, leg) or supervision.answered(scene, leg, at)
+
+
+def surveyed(scene: Scene, at: float, seen: Collection[str]) -> None:
+    """Sessions whose call is gone end, and so do all supervisions and speeches."""
+    for session in list(scene.sessions.values()):
+        if session.leg not in seen:
+            end(scene, session, at)
+    for timer in [t for t in scene.timers if t.startswith("session:")]:  # of sessions before a crash
+        if timer.partition(":")[2] not in scene.sessions:
+            scene.stop(timer)
+    supervision.surveyed(scene, at)
+    speech.surveyed(scene, at)
+
+
 def digit(scene: Scene, session: Session, at: float, key: str) -> None:
     """A key cuts the prompt short; `#` ends a number or a PIN, `*` clears what was keyed so far."""
+    if session.asking is Asking.SUPERVISION:
+        supervision.key(scene, session, at, key)
+        return
     if session.asking in (Asking.NOTHING, Asking.CHECK):
         return
     scene.start(f"session:{session.leg}", at + scene.plan.session_seconds)
@@ -149,6 +198,8 @@ def timed_out(scene: Scene, session: Session, at: float) -> None:
 
 def end(scene: Scene, session: Session, at: float) -> None:
     """The phone hung up, or all is told on a standing leg: its agent is back at once."""
+    supervision.leg_gone(scene, session.leg, at)
+    speech.leg_gone(scene, session.leg, at)
     scene.sessions.pop(session.leg, None)
     scene.playbacks.pop(session.playback, None)
     scene.stop(f"session:{session.leg}")
@@ -171,8 +222,10 @@ def _dialled(scene: Scene, session: Session, at: float, number: str) -> None:
             _ask(scene, session, Asking.AGENT_NUMBER, "enter-agent-number")
     elif number == codes.night_on or number == codes.night_off:
         _switch_night(scene, session, at, number == codes.night_on)
-    elif not seated and number.startswith(_agents_codes(scene)):
+    elif not seated and (number.startswith(_agents_codes(scene)) or _ordered(codes, number)):
         _say(scene, session, Refusal.NOT_LOGGED_IN.value)
+    elif order := _ordered(codes, number):
+        _order(scene, session, at, *order)
     elif number == codes.logout:
         session.asking = Asking.NOTHING  # a standing leg is ended after he is told
         _tell(scene, session, agents.logout(scene, at, seated), "logged-out")
@@ -225,6 +278,83 @@ def _log_in(scene: Scene, session: Session, at: float, number: str) -> None:
     session.stays = refusal is None
     session.agent = number
     _tell(scene, session, refusal, "logged-in-connected")
+
+
+def _is_taken(scene: Scene, phone: str) -> Refusal | None:
+    """A phone that nobody can be rung at."""
+    if phone not in scene.plan.phones:
+        return Refusal.UNKNOWN_PHONE
+    seated = scene.agents.get(scene.seats.get(phone, ""))
+    at_work = seated is not None and (seated.leg or seated.line or seated.contact)
+    talks = phone in scene.busy_phones or any(s.phone == phone for s in scene.sessions.values())
+    return Refusal.PHONE_IN_USE if at_work or talks else None
+
+
+def _sit(scene: Scene, at: float, leg: str, phone: str) -> Session:
+    """A session for a leg that we ring; whoever sits at the phone is elsewhere."""
+    plan, seated = scene.plan.phones.get(phone), scene.seats.get(phone, "")
+    language = plan.language if plan else scene.plan.language
+    session = scene.sessions[leg] = Session(leg, phone, language, Asking.SUPERVISION, seated)
+    if (agent := scene.agents.get(seated)) is not None:
+        agents.settle_phone(scene, at, agent)
+    return session
+
+
+def _sit_down(scene: Scene, at: float, leg: str, phone: str) -> None:
+    _sit(scene, at, leg, phone)
+
+
+def _ring(scene: Scene, at: float, session: Session, shown: str, refusal: Refusal | None) -> Refusal | None:
+    if refusal is not None:
+        end(scene, session, at)
+        return refusal
+    scene.do(RingPhone(session.leg, session.phone, shown, scene.plan.session_seconds))
+    scene.start(f"session:{session.leg}", at + scene.plan.session_seconds)
+    return None
+
+
+_SUPERVISING = {"listen": Act.LISTEN, "whisper": Act.WHISPER, "barge": Act.BARGE, "take_over": Act.TAKE_OVER}
+
+
+def _ordered(codes: FeatureCodes, number: str) -> tuple[str, str] | None:
+    """A code of leaders: its name, and the agent it is for."""
+    if number == codes.speak:
+        return "speak", ""
+    for name in (*_SUPERVISING, *interventions.FORCED):
+        code: str = getattr(codes, name)
+        if number.startswith(code):
+            return name, number.removeprefix(code)
+    return None
+
+
+def _order(scene: Scene, session: Session, at: float, name: str, number: str) -> None:
+    """What only leaders may: `session.agent` is logged in at this phone."""
+    leader = session.agent
+    if name in interventions.FORCED:
+        _tell(scene, session, interventions.force(scene, at, leader, number, name), "done")
+        return
+    if name == "speak":
+        _speak(scene, session, at)
+        return
+    refusal = rights.over_agent(scene, leader, number)
+    if refusal is None:
+        session.asking = Asking.SUPERVISION
+        act = _SUPERVISING[name]
+        refusal = supervision.begin(scene, session, at, number, act, by=leader, here=True)
+    if refusal is not None:
+        _say(scene, session, refusal.value)
+
+
+def _speak(scene: Scene, session: Session, at: float) -> None:
+    """To the teams that he leads; a supervisor who leads none, to everybody."""
+    leader = scene.agents[session.agent]
+    if not (leader.leads or leader.supervisor):
+        _say(scene, session, Refusal.NOT_ALLOWED.value)
+    elif not speech.begin(scene, at, session.leg, session.phone, leader.leads, leader.number):
+        _say(scene, session, Refusal.NOBODY_FREE.value)
+    else:
+        session.asking = Asking.SUPERVISION
+        answered(scene, session.leg, at)
 
 
 def _check(scene: Scene, session: Session, at: float) -> None:

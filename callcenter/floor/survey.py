@@ -2,8 +2,8 @@
 
 After every (re)connect: conversations stay joined, waiting callers keep their places, offers go on or
 are withdrawn without blame, callers of the fallback queue are fetched back in the order they came, and
-what nobody knows of is taken in (a caller) or hung up (anything else). With an empty snapshot this
-rebuilds the floor from channel variables alone.
+what nobody knows of is taken in (a caller) or hung up (anything else, supervisors and their taps too).
+With an empty snapshot this rebuilds the floor from channel variables alone.
 
 Known sharp edges:
 - A greeting that a restart cut short is not played again: its caller goes into the queue.
@@ -45,9 +45,11 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
     seen = {leg.leg: leg for leg in event.legs}
     scene.connected = True
     scene.busy_phones = frozenset(
-        leg.phone for leg in event.legs if leg.phone and not leg.in_app and not leg.agent
+        leg.phone
+        for leg in event.legs
+        if leg.phone and not leg.in_app and not leg.agent and not leg.made_by_us
     )
-    _sessions(scene, at, seen)
+    sessions.surveyed(scene, at, seen)
     partners = _partners(scene, event)
     _known_contacts(scene, event, seen, partners)
     _release_agents(scene, at, seen)
@@ -85,21 +87,12 @@ def fallback_empty(scene: Scene) -> None:
             scene.tell_fallback(agent)
 
 
-def _sessions(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
-    for session in list(scene.sessions.values()):
-        if session.leg not in seen:
-            sessions.end(scene, session, at)
-    for timer in [t for t in scene.timers if t.startswith("session:")]:  # of sessions before a crash
-        if timer.partition(":")[2] not in scene.sessions:
-            scene.stop(timer)
-
-
 def _partners(scene: Scene, event: SwitchSurveyed) -> dict[str, SeenLeg]:
     """Callers found in a bridge with an agent's leg that the snapshot does not give them -> that leg."""
     by_bridge: dict[str, SeenLeg] = {leg.bridge: leg for leg in event.legs if leg.bridge and leg.agent}
     partners = {}
     for leg in event.legs:
-        other = by_bridge.get(leg.bridge) if leg.in_app and not leg.phone and not leg.agent else None
+        other = by_bridge.get(leg.bridge) if _is_caller(leg) else None
         contact = scene.contacts.get(leg.leg)
         if other is not None and (contact is None or contact.agent_leg != other.leg):
             partners[leg.leg] = other
@@ -167,16 +160,17 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
 
 def _take_in_callers(scene: Scene, event: SwitchSurveyed, partners: Mapping[str, SeenLeg]) -> None:
     """Callers in our hands whom the snapshot does not know, by arrival."""
-    callers = [
-        leg
-        for leg in event.legs
-        if leg.in_app and not leg.phone and not leg.agent and leg.leg not in scene.contacts
-    ]
+    callers = [leg for leg in event.legs if _is_caller(leg) and leg.leg not in scene.contacts]
     for leg in sorted(callers, key=lambda leg: (leg.arrived_at, leg.leg)):
         _take_in(scene, event, leg, partners.get(leg.leg))
     for leg in event.legs:  # numbers of offers are used once, or the end of an old leg would be the new one's
         if leg.agent and (contact := scene.contacts.get(leg.contact)) is not None:
             contact.offers = max(contact.offers, _offer_number(leg.leg))
+
+
+def _is_caller(leg: SeenLeg) -> bool:
+    """From outside and in our hands; a supervisor's tap is neither a phone nor a caller."""
+    return leg.in_app and not leg.phone and not leg.agent and not leg.made_by_us
 
 
 def _offer_number(leg: str) -> int:
@@ -188,7 +182,7 @@ def _hang_up_strangers(scene: Scene, event: SwitchSurveyed) -> None:
     """Legs of ours that belong to nothing any more; an agent's phone is rung again when his is gone."""
     known = {c.agent_leg for c in scene.contacts.values()} | {a.line for a in scene.agents.values()}
     for leg in event.legs:
-        ours = leg.in_app or leg.agent
+        ours = leg.in_app or leg.agent or leg.made_by_us
         if ours and leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
             scene.do(HangUp(leg.leg))
             if (agent := scene.agents.get(leg.agent)) is not None and not agent.leg:

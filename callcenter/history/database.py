@@ -35,7 +35,7 @@ def connect(url: str, name: str = "callcenter") -> Iterator[Connection]:
     try:
         with psycopg.connect(url, application_name=name, **KEEPALIVES) as connection:
             yield connection
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         raise DatabaseAway("the database lacks our tables: run `callcenter history migrate`") from None
     except psycopg.OperationalError as error:
         raise DatabaseAway(

@@ -10,6 +10,7 @@ from callcenter.floor.records import (
     ContactClosed,
     ContactStep,
     DispositionGiven,
+    Intervention,
     NightSwitched,
     QueueMoved,
     Record,
@@ -31,6 +32,9 @@ INSERT: dict[type[Record], LiteralString] = {
     DispositionGiven: """INSERT INTO dispositions (floor, epoch, sequence, contact, at, queue, agent,
         disposition, by)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    Intervention: """INSERT INTO interventions (floor, epoch, sequence, at, by, act, agent, contact, queue,
+        detail)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     QueueMoved: """INSERT INTO queue_moves (floor, epoch, sequence, contact, at, queue, to_queue, cause,
@@ -58,6 +62,9 @@ def row(record: Record) -> tuple[Any, ...]:
         case DispositionGiven():
             given = (record.queue, record.agent, record.disposition, record.by)
             return (_text(record.contact), _moment(record.at), *map(_text, given))
+        case Intervention():
+            acted = (record.by, record.act, record.agent, record.contact, record.queue, record.detail)
+            return (_moment(record.at), *map(_text, acted))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
         case QueueMoved():

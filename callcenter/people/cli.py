@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from callcenter.asking import AS_LEADER, ask
 from callcenter.cli_context import Context
 from callcenter.durations import clock
 from callcenter.endpoints import database_url, redis_url
@@ -23,23 +24,24 @@ from callcenter.floor.events import (
     AgentNotReadyRequested,
     AgentReadyRequested,
     DispositionRequested,
-    Request,
     WrapupEndRequested,
     WrapupExtendRequested,
 )
 from callcenter.history.database import Connection, DatabaseAway, connect
-from callcenter.people import store
-from callcenter.people.jobs import publish
+from callcenter.people import store, teams
 from callcenter.people.model import (
     Allowed,
     Person,
     PersonRefused,
     accept,
     in_pairs,
+    known_team,
     with_skills,
     with_weights,
 )
+from callcenter.people.publishing import change_people, warn
 from callcenter.people.sheet import changes, read_sheet, write_refused
+from callcenter.people.supervising import COMMANDS as SUPERVISING
 from callcenter.pins import generate_pin, hash_pin, weakness
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
@@ -65,6 +67,7 @@ def agents() -> None:
     "--skill", "skills", multiple=True, help="A skill with its level, chinese=5; repeat it for more."
 )
 @click.option("--language", default="", help="The language the agent is spoken to in.")
+@click.option("--team", default="", help="The team that the agent is a member of.")
 @_PIN
 @click.pass_obj
 def add(
@@ -74,13 +77,19 @@ def add(
     queues: tuple[str, ...],
     skills: tuple[str, ...],
     language: str,
+    team: str,
     pin: str | None,
 ) -> None:
     """Add an agent; a PIN that is made up is shown once, here."""
     site = site_in_force(context.site_path, context.run)
-    person = with_skills(accept(number, name, queues, language, _allowed(site)), skills)
+    person = with_skills(accept(number, name, queues, language, _allowed(site), team), skills)
     made_up, pin_hash = _new_pin(pin, person.number)
-    _write(context, site, lambda connection: store.add(connection, replace(person, pin_hash=pin_hash)))
+
+    def take(connection: Connection) -> None:
+        known_team(person.team, [each.name for each in teams.teams(connection)])
+        store.add(connection, replace(person, pin_hash=pin_hash))
+
+    change_people(context, site, take)
     context.say(f"agent {person.number} is added" + (f"; the PIN is {made_up}" if made_up else ""))
     if context.json:
         context.print_json({"number": person.number, "pin": made_up})
@@ -94,7 +103,8 @@ def add(
 @click.option("--refused", type=click.Path(path_type=Path), help="Write the refused rows to this CSV file.")
 @click.pass_obj
 def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -> None:
-    """Add and change agents from a CSV file with the columns number, name, queues, language, skills, pin.
+    """Add and change agents from a CSV file with the columns number, name, queues, language,
+    skills, pin, team.
 
     Queues are separated by blanks (`sales repair=3`: with a weight), skills too (`chinese=5 loans=2`).
     Without a column for skills they stay as they are. Refused rows are shown with line and reason and end
@@ -104,6 +114,7 @@ def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -
     sheet = read_sheet(file, _allowed(site))
 
     def take(connection: Connection) -> Any:
+        sheet.refuse_teams([each.name for each in teams.teams(connection)])
         found = changes(sheet, {each.number: each for each in store.people(connection)}, dry=dry_run)
         if not dry_run:
             for person in found.added:
@@ -112,7 +123,7 @@ def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -
                 store.change(connection, person)
         return found
 
-    found = _write(context, site, take, tell=not dry_run)
+    found = change_people(context, site, take, tell=not dry_run)
     if refused is not None:
         write_refused(refused, sheet)
     if context.json:
@@ -151,14 +162,14 @@ def list_(context: Context) -> None:
     except DatabaseAway as away:
         if not live:
             raise
-        _warn(f"{away}; this is the floor's own list")
+        warn(f"{away}; this is the floor's own list")
         everybody = [Person(each.number, each.name, each.queues, each.language) for each in live.values()]
     rows = [_row(person, live.get(person.number)) for person in everybody]
     context.print_table(
         ("agent", "name", "queues", "presence", "activity", "phone", "works", "for", "calls", "missed"), rows
     )
     if live_fault:
-        _warn(live_fault)
+        warn(live_fault)
 
 
 @agents.command(epilog="Example: callcenter agents show 1001")
@@ -181,6 +192,8 @@ def show(context: Context, number: str) -> None:
         "weights": in_pairs(person.weights),
         "skills": in_pairs(person.skills),
         "language": person.language,
+        "team": person.team,
+        "leads": "everybody" if person.supervisor else " ".join(person.leads),
         "PIN": "set" if person.pin_hash else "none: cannot log in by phone",
     }
     if agent is not None:
@@ -203,7 +216,7 @@ def show(context: Context, number: str) -> None:
         rows = [_state_row(state, zone) for state in states]
         context.print_table(("since", "for", "presence", "activity", "phone", "contact"), rows, title="today")
     if live_fault:
-        _warn(live_fault)
+        warn(live_fault)
 
 
 @agents.command(epilog="Example: callcenter agents remove 1001")
@@ -211,7 +224,7 @@ def show(context: Context, number: str) -> None:
 @click.pass_obj
 def remove(context: Context, number: str) -> None:
     """Remove an agent; one who is talking leaves when he is free. What he did stays in the reports."""
-    _write(
+    change_people(
         context,
         site_in_force(context.site_path, context.run),
         lambda connection: store.remove(connection, number),
@@ -226,7 +239,7 @@ def remove(context: Context, number: str) -> None:
 def set_pin(context: Context, number: str, pin: str | None) -> None:
     """Give an agent a new PIN; one that is made up is shown once, here."""
     made_up, pin_hash = _new_pin(pin, number)
-    _write(
+    change_people(
         context,
         site_in_force(context.site_path, context.run),
         lambda connection: store.set_pin(connection, number, pin_hash),
@@ -261,35 +274,42 @@ def weight(context: Context, number: str, weights: tuple[str, ...]) -> None:
 @click.pass_obj
 def login(context: Context, number: str, phone: str, connected: bool) -> None:
     """Log an agent in at a phone; no PIN is asked for here."""
-    _ask(context, AgentLoginRequested, agent=number, phone=phone, connected=connected)
+    ask(context, AgentLoginRequested, agent=number, phone=phone, connected=connected)
 
 
 @agents.command(epilog="Example: callcenter agents logout 1001")
 @click.argument("number")
+@AS_LEADER
 @click.pass_obj
-def logout(context: Context, number: str) -> None:
+def logout(context: Context, number: str, leader: str) -> None:
     """Log an agent out; one who is talking, when the contact is over."""
-    _ask(context, AgentLogoutRequested, agent=number)
+    ask(context, AgentLogoutRequested, agent=number, leader=leader)
 
 
 @agents.command(epilog="Example: callcenter agents ready 1001")
 @click.argument("number")
+@AS_LEADER
 @click.pass_obj
-def ready(context: Context, number: str) -> None:
+def ready(context: Context, number: str, leader: str) -> None:
     """Make an agent ready: calls may come."""
-    _ask(context, AgentReadyRequested, agent=number)
+    ask(context, AgentReadyRequested, agent=number, leader=leader)
 
 
 @agents.command("not-ready", epilog="Example: callcenter agents not-ready 1001 --reason lunch")
 @click.argument("number")
 @click.option("--reason", default="", help="Why: one of the site file's reasons.")
+@AS_LEADER
 @click.pass_obj
-def not_ready(context: Context, number: str, reason: str) -> None:
+def not_ready(context: Context, number: str, reason: str, leader: str) -> None:
     """Make an agent not ready: no call comes."""
     reasons = sorted(site_in_force(context.site_path, context.run).reasons.values())
     if reason and reason not in reasons:
         context.fail(f"reason {reason!r} is not in the site file: expected one of {', '.join(reasons)}")
-    _ask(context, AgentNotReadyRequested, agent=number, reason=reason)
+    ask(context, AgentNotReadyRequested, agent=number, reason=reason, leader=leader)
+
+
+for command in SUPERVISING:
+    agents.add_command(command)
 
 
 @agents.command("end-wrapup", epilog="Example: callcenter agents end-wrapup 1001")
@@ -297,7 +317,7 @@ def not_ready(context: Context, number: str, reason: str) -> None:
 @click.pass_obj
 def end_wrapup(context: Context, number: str) -> None:
     """End an agent's wrap-up; not while a required disposition is missing."""
-    _ask(context, WrapupEndRequested, agent=number)
+    ask(context, WrapupEndRequested, agent=number)
 
 
 @agents.command("extend-wrapup", epilog="Example: callcenter agents extend-wrapup 1001 --seconds 120")
@@ -306,7 +326,7 @@ def end_wrapup(context: Context, number: str) -> None:
 @click.pass_obj
 def extend_wrapup(context: Context, number: str, seconds: int) -> None:
     """Give an agent more time for the wrap-up he is in."""
-    _ask(context, WrapupExtendRequested, agent=number, seconds=seconds)
+    ask(context, WrapupExtendRequested, agent=number, seconds=seconds)
 
 
 @agents.command(epilog="Example: callcenter agents dispose 1001 sold")
@@ -320,7 +340,7 @@ def dispose(context: Context, number: str, disposition: str) -> None:
     if disposition not in known:
         expected = f"expected one of {', '.join(known)}" if known else "no queue of it has any"
         context.fail(f"disposition {disposition!r} is not in the site file: {expected}")
-    _ask(context, DispositionRequested, agent=number, disposition=disposition)
+    ask(context, DispositionRequested, agent=number, disposition=disposition)
 
 
 def _change(context: Context, number: str, make: Callable[[Person], Person]) -> None:
@@ -331,7 +351,7 @@ def _change(context: Context, number: str, make: Callable[[Person], Person]) -> 
         store.change(connection, replace(person, pin_hash=""))
         return person
 
-    person: Person = _write(context, site_in_force(context.site_path, context.run), take)
+    person: Person = change_people(context, site_in_force(context.site_path, context.run), take)
     if context.json:
         context.print_json(
             {"number": person.number, "skills": dict(person.skills), "weights": dict(person.weights)}
@@ -341,34 +361,6 @@ def _change(context: Context, number: str, make: Callable[[Person], Person]) -> 
             f"agent {person.number}: skills {in_pairs(person.skills) or 'none'}"
             + (f"; weights {in_pairs(person.weights)}" if person.weights else "")
         )
-
-
-def _ask(context: Context, request: type[Request], **fields: Any) -> None:
-    site = site_in_force(context.site_path, context.run)
-    with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
-        reply = floor.ask(request, **fields)
-    if context.json:
-        context.print_json(reply)
-    elif reply.ok:
-        context.say(reply.text)
-    else:
-        context.fail(reply.text)
-    if not reply.ok:
-        raise SystemExit(1)
-
-
-def _write(context: Context, site: Site, change: Callable[[Connection], Any], tell: bool = True) -> Any:
-    """Change people in one transaction, then tell the floor at once; the back office does if we cannot."""
-    with connect(database_url(site, context.run)) as connection:
-        done = change(connection)
-        connection.commit()
-        if tell:
-            try:
-                with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
-                    publish(connection, floor)
-            except StateAway:
-                _warn("Redis does not answer: the floor learns of it when it is back")
-    return done
 
 
 def _new_pin(given: str | None, number: str) -> tuple[str, str]:
@@ -449,10 +441,6 @@ def _state_row(state: store.State, zone: tzinfo) -> tuple[object, ...]:
         state.phone,
         state.contact,
     )
-
-
-def _warn(text: str) -> None:
-    click.echo(f"callcenter: {text}", err=True)
 
 
 def _allowed(site: Site) -> Allowed:

@@ -16,6 +16,7 @@ LONGEST_NAME = 80
 HEAVIEST = 100
 
 _NUMBER = re.compile(r"[0-9]{1,12}")  # keyed at a phone
+_TEAM = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LIKE_ENOUGH = 60  # of 100
 
 
@@ -35,6 +36,17 @@ class Person:
     pin_hash: str = field(default="", repr=False)
     skills: Mapping[str, int] = field(default_factory=dict)  # name -> level, 1 to 10
     weights: Mapping[str, int] = field(default_factory=dict)
+    team: str = ""
+    leads: tuple[str, ...] = ()  # teams
+    supervisor: bool = False  # of everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    name: str
+    title: str = ""
+    leaders: tuple[str, ...] = ()  # agent numbers
+    members: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +57,28 @@ class Allowed:
     languages: Collection[str]
 
 
-def accept(number: str, name: str, queues: Iterable[str], language: str, allowed: Allowed) -> Person:
+def accept_team(name: str, title: str) -> Team:
+    """Raises PersonRefused for a name that is none."""
+    if not _TEAM.fullmatch(name):
+        raise PersonRefused(f"team {name!r}: expected a name of small letters, digits, - and _ (at most 32)")
+    title = " ".join(title.split())
+    if len(title) > LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in title):
+        raise PersonRefused(f"title {title!r}: expected at most {LONGEST_NAME} readable characters")
+    return Team(name, title)
+
+
+def known_team(name: str, teams: Collection[str]) -> str:
+    """Raises PersonRefused for a team that is not there; "" is no team."""
+    if name and name not in teams:
+        raise PersonRefused(f"there is no team {name!r}{_hint(name, teams) if teams else ': add it first'}")
+    return name
+
+
+def accept(
+    number: str, name: str, queues: Iterable[str], language: str, allowed: Allowed, team: str = ""
+) -> Person:
     """A person without a PIN and skills yet. A queue may carry a weight: "sales=3". Raises PersonRefused
-    naming the first thing that is wrong."""
+    naming the first thing that is wrong; whether there is such a team is for `known_team` to say."""
     number, name = number.strip(), " ".join(name.split())
     if not _NUMBER.fullmatch(number):
         raise PersonRefused(f"number {number!r}: expected 1 to 12 digits")
@@ -66,7 +97,7 @@ def accept(number: str, name: str, queues: Iterable[str], language: str, allowed
         expected = ", ".join(sorted(allowed.languages))
         raise PersonRefused(f"language {language!r} is not in the site file: expected one of {expected}")
     heavy = {queue: weight for queue, weight in weights.items() if weight != 1}
-    return Person(number, name, tuple(weights), language, weights=heavy)
+    return Person(number, name, tuple(weights), language, weights=heavy, team=team.strip())
 
 
 def accept_skill(text: str) -> tuple[str, int]:

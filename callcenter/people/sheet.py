@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from callcenter.people.model import Allowed, Person, PersonRefused, accept, with_skills
+from callcenter.people.model import Allowed, Person, PersonRefused, accept, known_team, with_skills
 from callcenter.pins import generate_pin, hash_pin, verify, weakness
 
 COLUMNS: Mapping[str, str] = {
@@ -23,6 +23,7 @@ COLUMNS: Mapping[str, str] = {
     **{"name": "name", "姓名": "name", "名字": "name"},
     **{"queues": "queues", "queue": "queues", "队列": "queues", "技能组": "queues"},
     **{"language": "language", "语言": "language", "语种": "language"},
+    **{"team": "team", "团队": "team", "班组": "team"},
     **{"skills": "skills", "skill": "skills", "技能": "skills"},
     **{"pin": "pin", "密码": "pin", "pin码": "pin"},
 }
@@ -53,6 +54,7 @@ class TakenRow:
     person: Person
     skills_given: bool = False
     pin: str = field(default="", repr=False)
+    cells: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -60,6 +62,17 @@ class Sheet:
     header: tuple[str, ...] = ()
     taken: list[TakenRow] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
+    gives_team: bool = False  # else everybody stays in his
+
+    def refuse_teams(self, known: Collection[str]) -> None:
+        """Refuse the rows of teams that are none."""
+        for row in list(self.taken):
+            try:
+                known_team(row.person.team, known)
+            except PersonRefused as refusal:
+                self.taken.remove(row)
+                self.refused.append(RefusedRow(row.line, str(refusal), row.cells))
+        self.refused.sort(key=lambda row: row.line)
 
 
 @dataclass(slots=True)
@@ -78,7 +91,7 @@ def read_sheet(path: Path, allowed: Allowed) -> Sheet:
     _, first = next(lines, (1, []))
     header = tuple(cell.strip() for cell in first)
     places = _places(path, header)
-    sheet = Sheet(header)
+    sheet = Sheet(header, gives_team="team" in places)
     seen: dict[str, int] = {}
     for line, cells in lines:
         if not any(cell.strip() for cell in cells):
@@ -93,7 +106,11 @@ def read_sheet(path: Path, allowed: Allowed) -> Sheet:
 def changes(sheet: Sheet, known: Mapping[str, Person], *, dry: bool = False) -> Changes:
     """Compare with who is there. PINs are hashed here (slow), unless `dry`."""
     with ThreadPoolExecutor() as threads:
-        settled = list(threads.map(lambda row: _settle(row, known.get(row.person.number), dry), sheet.taken))
+        settled = list(
+            threads.map(
+                lambda row: _settle(_kept(row, sheet, known), known.get(row.person.number), dry), sheet.taken
+            )
+        )
     found = Changes()
     for row, (person, generated) in zip(sheet.taken, settled, strict=True):
         if person is None:
@@ -117,6 +134,15 @@ def write_refused(path: Path, sheet: Sheet) -> None:
         for row in sheet.refused:
             cells = (*row.cells, *[""] * len(sheet.header))[: len(sheet.header)]
             writer.writerow((*cells, row.line, row.reason))
+
+
+def _kept(row: TakenRow, sheet: Sheet, known: Mapping[str, Person]) -> TakenRow:
+    """With what a file does not say of one who is there."""
+    old = known.get(row.person.number)
+    if old is None:
+        return row
+    team = row.person.team if sheet.gives_team else old.team
+    return replace(row, person=replace(row.person, team=team, leads=old.leads, supervisor=old.supervisor))
 
 
 def _settle(row: TakenRow, known: Person | None, dry: bool) -> tuple[Person | None, str]:
@@ -157,7 +183,7 @@ def _take(
         return cells[place].strip() if place < len(cells) else ""
 
     queues = _BETWEEN_QUEUES.split(cell("queues"))
-    person = accept(cell("number"), cell("name"), queues, cell("language"), allowed)
+    person = accept(cell("number"), cell("name"), queues, cell("language"), allowed, cell("team"))
     skills = [text for text in _BETWEEN_QUEUES.split(cell("skills").replace(":", "=")) if text]
     person = with_skills(person, skills)
     if person.number in seen:
@@ -166,7 +192,7 @@ def _take(
     if pin and (why := weakness(pin, person.number)):
         raise PersonRefused(f"PIN: {why}")
     seen[person.number] = line
-    return TakenRow(line, person, "skills" in places, pin)
+    return TakenRow(line, person, "skills" in places, pin, tuple(cells))
 
 
 def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
@@ -175,7 +201,8 @@ def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
         column = COLUMNS.get(name.lower())
         if column is None:
             raise SheetRefused(
-                f"{path}: column {name!r} is unknown: expected number, name, queues, language, skills, pin"
+                f"{path}: column {name!r} is unknown: "
+                "expected number, name, queues, language, skills, pin, team"
             )
         if column in places:
             raise SheetRefused(f"{path}: column {name!r} is there twice")

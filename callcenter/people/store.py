@@ -13,7 +13,8 @@ from callcenter.people.model import Person, PersonRefused
 VERSION: LiteralString = "SELECT version FROM people_version"
 
 PEOPLE: LiteralString = """
-    SELECT a.number, a.name, a.language, a.pin_hash,
+    SELECT a.number, a.name, a.language, a.pin_hash, a.team, a.supervisor,
+        ARRAY(SELECT l.team FROM team_leaders AS l WHERE l.agent = a.number ORDER BY l.team) AS leads,
         coalesce(array_agg(q.queue ORDER BY q.position) FILTER (WHERE q.queue IS NOT NULL), '{}') AS queues,
         coalesce(jsonb_object_agg(q.queue, q.weight) FILTER (WHERE q.weight <> 1), '{}') AS weights,
         coalesce((SELECT jsonb_object_agg(s.skill, s.level) FROM agent_skills AS s WHERE s.agent = a.number),
@@ -66,9 +67,9 @@ def states(connection: Connection, floor: str, number: str, after: datetime) -> 
 def add(connection: Connection, person: Person) -> None:
     """Raises PersonRefused when the number is taken."""
     done = connection.execute(
-        """INSERT INTO agents (number, name, language, pin_hash) VALUES (%s, %s, %s, %s)
-        ON CONFLICT DO NOTHING""",
-        (person.number, person.name, person.language, person.pin_hash),
+        """INSERT INTO agents (number, name, language, pin_hash, team)
+        VALUES (%s, %s, %s, %s, nullif(%s, '')) ON CONFLICT DO NOTHING""",
+        (person.number, person.name, person.language, person.pin_hash, person.team),
     )
     if not done.rowcount:
         raise PersonRefused(f"agent {person.number} exists already: `callcenter agents show {person.number}`")
@@ -77,11 +78,12 @@ def add(connection: Connection, person: Person) -> None:
 
 
 def change(connection: Connection, person: Person) -> None:
-    """Make the agent of this number what `person` says, his PIN too unless `pin_hash` is empty."""
+    """Make the agent of this number what `person` says, his PIN too unless `pin_hash` is empty. What he leads
+    stays as it is."""
     connection.execute(
         """UPDATE agents SET name = %s, language = %s, pin_hash = coalesce(nullif(%s, ''), pin_hash),
-        changed_at = now() WHERE number = %s""",
-        (person.name, person.language, person.pin_hash, person.number),
+        team = nullif(%s, ''), changed_at = now() WHERE number = %s""",
+        (person.name, person.language, person.pin_hash, person.team, person.number),
     )
     connection.execute("DELETE FROM agent_queues WHERE agent = %s", (person.number,))
     _set_queues(connection, person)
@@ -123,6 +125,9 @@ def person_of(row: dict[str, Any]) -> Person:
         skills=row["skills"],
         weights=row["weights"],
         pin_hash=row["pin_hash"],
+        team=row["team"] or "",
+        leads=tuple(row["leads"]),
+        supervisor=row["supervisor"],
     )
 
 
@@ -136,6 +141,9 @@ def definition(person: Person) -> AgentDefinition:
         skills=dict(person.skills),
         weights=dict(person.weights),
         pin_hash=person.pin_hash,
+        team=person.team,
+        leads=person.leads,
+        supervisor=person.supervisor,
     )
 
 

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from callcenter.asking import AS_LEADER, ask
 from callcenter.cli_context import Context
 from callcenter.durations import clock
 from callcenter.endpoints import database_url, redis_url
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
+from callcenter.floor.events import CallMoveRequested, CallPrioritizeRequested
 from callcenter.floor.figures import Figures, figures
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, DatabaseAway, connect
@@ -107,6 +109,31 @@ def show_call(context: Context, contact_id: str) -> None:
 
 
 calls.add_command(dispose_call)
+
+
+@calls.command("move", epilog="Example: callcenter calls move 1763712345.17 --queue support")
+@click.argument("contact_id", metavar="ID")
+@click.option("--queue", required=True, help="Where the caller waits from now on.")
+@AS_LEADER
+@click.pass_obj
+def move_call(context: Context, contact_id: str, queue: str, leader: str) -> None:
+    """Move a waiting caller to another queue; the time waited counts there."""
+    ask(context, CallMoveRequested, contact=contact_id, queue=queue, leader=leader)
+
+
+@calls.command("prioritize", epilog="Example: callcenter calls prioritize 1763712345.17 --seconds 120")
+@click.argument("contact_id", metavar="ID")
+@click.option(
+    "--seconds",
+    type=click.IntRange(0, 86_400),
+    required=True,
+    help="As if the caller had come so much earlier; 0 takes it back.",
+)
+@AS_LEADER
+@click.pass_obj
+def prioritize_call(context: Context, contact_id: str, seconds: int, leader: str) -> None:
+    """Give a waiting caller a head start over those who came before."""
+    ask(context, CallPrioritizeRequested, contact=contact_id, head_start=float(seconds), leader=leader)
 
 
 @click.group(epilog="Example: callcenter queues show")

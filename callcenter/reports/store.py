@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, rows
 from callcenter.reports.days import SiteDay
 
+_LONGEST_CONTACT = timedelta(hours=6)  # so that the index by arrival helps
 _CONTACTS: LiteralString = "SELECT * FROM contacts WHERE floor = %(floor)s"
 
 
@@ -51,6 +53,35 @@ def steps(connection: Connection, floor: str, name: str) -> list[ContactStep]:
         contact=name,
     )
     return [ContactStep(**{**row, "at": row["at"].timestamp()}) for row in found]
+
+
+def answered_in_time(
+    connection: Connection, floor: str, since: datetime, thresholds: Mapping[str, int]
+) -> dict[str, tuple[int, int, int]]:
+    """By queue, of the contacts that ended since: answered within its threshold, offered, short abandoned.
+
+    The counts of `figures.figures`, made by the database: for a board that asks again and again.
+    """
+    found = rows(
+        connection,
+        """SELECT c.queue,
+            count(*) FILTER (WHERE connected_at IS NOT NULL AND wait_seconds <= t.seconds) AS in_time,
+            count(*) AS offered,
+            count(*) FILTER (WHERE connected_at IS NULL AND outcome = %(short)s) AS short
+        FROM contacts AS c
+        JOIN unnest(%(queues)s::text[], %(seconds)s::integer[]) AS t (queue, seconds) ON t.queue = c.queue
+        WHERE floor = %(floor)s AND closed_at >= %(since)s AND arrived_at >= %(arrived)s
+            AND NOT outcome = ANY(%(not_offered)s)
+        GROUP BY c.queue""",
+        floor=floor,
+        since=since,
+        arrived=since - _LONGEST_CONTACT,
+        queues=list(thresholds),
+        seconds=list(thresholds.values()),
+        short=Outcome.SHORT_ABANDONED.value,
+        not_offered=[Outcome.CLOSED.value, Outcome.UNKNOWN_NUMBER.value],
+    )
+    return {row["queue"]: (row["in_time"], row["offered"], row["short"]) for row in found}
 
 
 def wrapup_seconds(connection: Connection, floor: str, day: SiteDay) -> dict[str, float]:

@@ -167,6 +167,7 @@ class Floor(Section):
     pin_lock_seconds: Seconds = 60
     session_seconds: Annotated[int, Field(strict=True, ge=5, le=600)] = 30
     standing_music: Name | Literal[""] = ""  # what always-connected agents hear between contacts
+    long_break_seconds: Annotated[int, Field(strict=True, ge=60, le=86_400)] = 900  # marked for leaders
 
 
 class Trunk(Section):
@@ -406,6 +407,14 @@ class Features(Section):
     wrapup_extend: Code = "*16"
     disposition: Code = "*17"
     end_contact: Code = "*0"
+    listen: Code = "*81"  # these seven are followed by an agent's number, and for leaders only
+    whisper: Code = "*82"
+    barge: Code = "*83"
+    force_logout: Code = "*84"
+    force_ready: Code = "*85"
+    force_not_ready: Code = "*86"
+    speak: Code = "*87"  # to the teams that he leads; no number follows
+    take_over: Code = "*88"
     night_on: Code = "*18"
     night_off: Code = "*19"
 

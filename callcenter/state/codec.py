@@ -27,6 +27,7 @@ _CLASSES: tuple[type[Any], ...] = (
     records.ContactClosed,
     records.AgentState,
     records.DispositionGiven,
+    records.Intervention,
     records.NightSwitched,
     records.QueueMoved,
     events.PeoplePublished,
@@ -37,6 +38,10 @@ _CLASSES: tuple[type[Any], ...] = (
     events.DispositionRequested,
     events.WrapupEndRequested,
     events.WrapupExtendRequested,
+    events.SpeakRequested,
+    events.SuperviseRequested,
+    events.CallMoveRequested,
+    events.CallPrioritizeRequested,
     events.NightSwitchRequested,
     PlanReloadRequested,
 )

@@ -26,6 +26,7 @@ from callcenter.floor.commands import (
     HangUp,
     IndicateRinging,
     RingAgent,
+    RingPhone,
     SendOutside,
     SetFallbackMember,
     StopMusic,
@@ -198,7 +199,7 @@ class AsteriskSwitch:
             if not isinstance(command, _HARMLESS):
                 self._failed(command, Failure.AWAY, "no connection to Asterisk")
             return
-        if isinstance(command, RingAgent):
+        if isinstance(command, RingAgent | RingPhone):
             self._ends.originated.add(command.leg)
         elif isinstance(command, SendOutside):
             self._leaving.add(command.leg)
@@ -216,7 +217,7 @@ class AsteriskSwitch:
             return  # it is being destroyed at this moment
         if isinstance(command, SendOutside):
             self._leaving.discard(command.leg)
-        if isinstance(command, RingAgent):
+        if isinstance(command, RingAgent | RingPhone):
             if isinstance(error, Conflict):
                 self._spawn(self._doubted(command))
                 return
@@ -227,7 +228,7 @@ class AsteriskSwitch:
                 return
         self._failed(command, _failure(error), error.text)
 
-    async def _doubted(self, command: RingAgent) -> None:
+    async def _doubted(self, command: RingAgent | RingPhone) -> None:
         """Asterisk says "already exists" of a channel that does, and of a phone that cannot be reached."""
         try:
             await self.ari.channels.get(command.leg)
@@ -316,7 +317,7 @@ class AsteriskSwitch:
                 log.warning("survey of Asterisk failed, trying again", error=str(error))
                 await asyncio.sleep(SURVEY_RETRY_SECONDS)
         # Without a subscription a leg that still rings would end unseen.
-        ours = [leg.leg for leg in found.legs if leg.agent]
+        ours = [leg.leg for leg in found.legs if leg.agent or leg.made_by_us]
         self._ends.originated.update(ours)
         for leg in ours:
             _forget(self.ari.applications.subscribe(self._settings.app, [f"channel:{leg}"]))

@@ -125,8 +125,21 @@ def requests(command: do.Command, lines: Lines) -> tuple[AriRequest, ...]:
     match command:
         case do.RingAgent():
             return (_ring_agent(command, lines),)
+        case do.RingPhone():
+            return (_ring_phone(command, lines),)
         case do.ConnectLegs():
             return _connect(command)
+        case do.AddLeg(bridge, leg, absorb):
+            return (_bridges.add_channel(bridge, [leg], absorb_dtmf=absorb or None),)
+        case do.SnoopLeg(snoop, leg):
+            return (
+                _channels.snoop_channel(
+                    leg, lines.app, snoop_id=snoop, spy="both", whisper="out", app_args="tap"
+                ),
+            )
+        case do.MuteLeg(leg, muted):
+            change = _channels.mute if muted else _channels.unmute
+            return (change(leg, direction="in"),)
         case do.AnswerLeg(leg):
             return (_channels.answer(leg),)
         case do.IndicateRinging(leg):
@@ -234,6 +247,8 @@ def _stasis_start(channel: Json, args: list[str], at: float, lines: Lines, ends:
         case ["agent", *_]:
             ends.originated.add(leg)
             return seen.LegAnswered(at, leg)
+        case ["tap", *_]:
+            return seen.LegAnswered(at, leg)
     return LegStrayed(leg, f"{channel['name']} came in with the unknown arguments {args!r:.100}")
 
 
@@ -302,6 +317,21 @@ def _ring_agent(command: do.RingAgent, lines: Lines) -> AriRequest:
     )
 
 
+def _ring_phone(command: do.RingPhone, lines: Lines) -> AriRequest:
+    endpoint = lines.endpoints.get(command.phone)
+    if endpoint is None:
+        raise Untranslatable(f"phone {number(command.phone)!r} is not in the site file")
+    return _channels.originate(
+        endpoint,
+        channel_id=command.leg,
+        app=lines.app,
+        app_args="agent",
+        caller_id=number(command.ani),
+        timeout=max(1, command.ring_seconds),
+        variables={"__TRANSFER_CONTEXT": lines.transfer_context},
+    )
+
+
 def _connect(command: do.ConnectLegs) -> tuple[AriRequest, ...]:
     # Not a plain mixing bridge: that becomes native RTP and swallows digits.
     return (
@@ -325,9 +355,9 @@ def _tag(command: do.TagLeg) -> AriRequest:
         queue=command.queue,
         arrival=_moment(command.arrived_at),
         language=command.language,
-        head_start=_moment(command.head_start) if command.head_start else "",
         agent=command.agent,
         phone=command.phone,
+        head_start=_moment(command.head_start) if command.head_start else "",
     )
     return _channels.set_channel_var(command.leg, "CC_LEG", told.text())
 

@@ -10,14 +10,18 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from callcenter.floor.commands import (
+    AddLeg,
     AnswerLeg,
     Command,
     ConnectLegs,
     DestroyBridge,
     HangUp,
+    MuteLeg,
     PlayPrompts,
     RingAgent,
+    RingPhone,
     SendOutside,
+    SnoopLeg,
     StopMusic,
     StopPlayback,
     TagLeg,
@@ -188,6 +192,48 @@ async def the_same_connection_twice(stage: Stage) -> None:
     assert not strange, strange
     survey = await survey_again(stage)
     assert leg_in(survey, contact).bridge == leg_in(survey, "leg-1").bridge == "bridge-1"
+
+
+async def a_supervisor_joins_a_talk(stage: Stage) -> None:
+    """His phone rings, the agent's leg is tapped for him, he goes over into the talk's bridge and back."""
+    await stage.start()
+    contact = await talk(stage, "leg-1", "bridge-1")
+    stage.send(RingPhone("w~1002", "1002", "501", 5), SnoopLeg("w~tap1", "leg-1"))
+    await stage.hear(LegAnswered, lambda event: event.leg == "w~1002")
+    await stage.hear(LegAnswered, lambda event: event.leg == "w~tap1")
+    stage.send(MuteLeg("w~1002", True), ConnectLegs("w~beside", "w~tap1", "w~1002"))
+    await stage.settle()
+    survey = await survey_again(stage)
+    assert leg_in(survey, "w~tap1").bridge == leg_in(survey, "w~1002").bridge == "w~beside"
+    tap, phone = leg_in(survey, "w~tap1"), leg_in(survey, "w~1002")
+    assert (tap.phone, tap.agent, tap.in_app, tap.made_by_us) == ("", "", True, True)
+    assert (phone.phone, phone.agent, phone.in_app, phone.made_by_us) == ("1002", "", True, True)
+    stage.send(MuteLeg("w~1002", False), AddLeg("bridge-1", "w~1002", absorb=True))
+    await stage.settle()
+    survey = await survey_again(stage)
+    in_talk = {leg.leg for leg in survey.legs if leg.bridge == "bridge-1"}
+    assert in_talk == {contact, "leg-1", "w~1002"}
+    stage.send(AddLeg("w~beside", "w~1002", absorb=True))
+    await stage.settle()
+    survey = await survey_again(stage)
+    assert leg_in(survey, "w~tap1").bridge == leg_in(survey, "w~1002").bridge == "w~beside"
+    assert not (failed := [event for event in stage.heard if isinstance(event, CommandFailed)]), failed
+    stage.send(HangUp("leg-1"))  # and the tap with it
+    await stage.hear(LegHungUp, lambda event: event.leg == "w~tap1")
+    stage.send(HangUp("w~1002"), DestroyBridge("w~beside"), DestroyBridge("bridge-1"), HangUp(contact))
+    await stage.hear(LegHungUp, lambda event: event.leg == "w~1002")
+
+
+async def what_cannot_be_joined(stage: Stage) -> None:
+    await stage.start()
+    commands = (
+        *(SnoopLeg("w~tap1", "nobody"), MuteLeg("nobody", True), AddLeg("nothing", "nobody")),
+        RingPhone("w~1009", "1009", "501", 5),
+    )
+    for command in commands:
+        del stage.heard[:]
+        stage.send(command)
+        assert (await stage.hear(CommandFailed)).command == command
 
 
 async def everybody_leaves_a_talk(stage: Stage) -> None:
@@ -397,6 +443,8 @@ CHECKS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     prompts_end,
     an_agent_talks,
     the_same_connection_twice,
+    a_supervisor_joins_a_talk,
+    what_cannot_be_joined,
     everybody_leaves_a_talk,
     a_phone_is_busy,
     ringing_is_called_off,

@@ -64,6 +64,13 @@ class FakeLeg:
     head_start: float = 0.0
     hears: list[str] = field(default_factory=list)  # prompts and music, in order
     playback: str = ""
+    muted: bool = False
+    taps: str = ""  # the leg that it taps
+
+    @property
+    def ours(self) -> bool:
+        """Made at our command: ids of calls that came to us have no ~."""
+        return bool(self.agent) or "~" in self.id
 
 
 class FakeSwitch:
@@ -140,7 +147,7 @@ class FakeSwitch:
 
     def ringing(self, phone: str) -> str:
         """The leg that rings at `phone`, "" if none does."""
-        legs = [leg.id for leg in self.legs.values() if leg.phone == phone and leg.agent and not leg.up]
+        legs = [leg.id for leg in self.legs.values() if leg.phone == phone and leg.ours and not leg.up]
         return legs[0] if legs else ""
 
     def answer(self, leg: str) -> None:
@@ -159,10 +166,12 @@ class FakeSwitch:
         found = self.legs.pop(leg)
         if found.playback:
             self.finish(found.playback, of=found, failed=True)
-        if found.in_app or found.agent:
+        if found.in_app or found.ours:
             self._tell(LegHungUp(self._clock(), leg, cause))
         elif found.phone:
             self.look_at_phones()
+        for tap in [each.id for each in self.legs.values() if each.taps == leg]:
+            self.hang_up(tap)
 
     def press(self, leg: str, digits: str) -> None:
         for digit in digits:
@@ -193,7 +202,7 @@ class FakeSwitch:
         self._on_event(
             SwitchSurveyed(self._clock(), legs, tuple(sorted(self.bridges)), self._node, self.started_at)
         )
-        if any(leg.phone and not leg.in_app and not leg.agent for leg in self.legs.values()):
+        if any(leg.phone and not leg.in_app and not leg.ours for leg in self.legs.values()):
             self.look_at_phones()
 
     def restart(self) -> None:
@@ -210,7 +219,7 @@ class FakeSwitch:
 
     def look_at_phones(self) -> None:
         """What the poll of calls that are not ours tells."""
-        busy = {leg.phone for leg in self.legs.values() if leg.phone and not leg.in_app and not leg.agent}
+        busy = {leg.phone for leg in self.legs.values() if leg.phone and not leg.in_app and not leg.ours}
         self._tell(PhonesSeen(self._clock(), frozenset(busy), self._node))
 
     # Asterisk's side.
@@ -239,15 +248,21 @@ class FakeSwitch:
     def _act(self, command: do.Command) -> Failure | None:
         match command:
             case do.RingAgent():
-                return self._ring(command)
+                return self._ring(command, self._agent_leg(command))
+            case do.RingPhone(leg, phone):
+                return self._ring(command, FakeLeg(leg, f"PJSIP/{phone}-{next(self._numbers):08x}", phone))
             case do.ConnectLegs(bridge, caller, agent):
                 return self._connect(bridge, (caller, agent))
+            case do.AddLeg(bridge, leg):
+                return self._connect(bridge, (leg,)) if bridge in self.bridges else Failure.NOT_FOUND
+            case do.SnoopLeg(tap, leg):
+                return self._tap(tap, leg)
             case do.DestroyBridge(bridge):
                 if bridge not in self.bridges:
                     return Failure.NOT_FOUND
                 self.bridges.discard(bridge)
-                for leg in self.legs.values():
-                    leg.bridge = "" if leg.bridge == bridge else leg.bridge
+                for each in self.legs.values():
+                    each.bridge = "" if each.bridge == bridge else each.bridge
             case do.StopPlayback(playback):
                 self.finish(playback)
             case (
@@ -256,6 +271,7 @@ class FakeSwitch:
                 | do.PlayPrompts(leg)
                 | do.StartMusic(leg)
                 | do.StopMusic(leg)
+                | do.MuteLeg(leg)
                 | do.HangUp(leg)
                 | do.SendOutside(leg)
                 | do.TagLeg(leg)
@@ -275,6 +291,8 @@ class FakeSwitch:
             case do.PlayPrompts(_, playback, prompts, _):
                 leg.hears += prompts
                 leg.playback = playback
+            case do.MuteLeg(_, muted):
+                leg.muted = muted
             case do.StartMusic(_, music):
                 leg.hears.append(f"music {music}" if music else "silence")
             case do.HangUp():
@@ -282,35 +300,46 @@ class FakeSwitch:
             case do.SendOutside(_, number):
                 leg.in_app, leg.application, leg.dnis = False, "Dial", number
                 self._tell(LegLeft(self._clock(), leg.id))
-            case do.TagLeg(_, contact, queue, arrived_at, language, head_start, agent):
+            case do.TagLeg(_, contact, queue, arrived_at, language, head_start, agent, _):
                 leg.contact, leg.queue, leg.agent = contact, queue, agent
                 leg.arrived_at, leg.language = arrived_at, language
                 leg.head_start = head_start
 
-    def _ring(self, command: do.RingAgent) -> Failure | None:
-        if command.leg in self.legs:
-            return Failure.CONFLICT
-        how = self.phones.get(command.phone, Phone.RINGS)
-        if how is Phone.UNREACHABLE:
-            return Failure.REFUSED
-        self.legs[command.leg] = FakeLeg(
+    def _agent_leg(self, command: do.RingAgent) -> FakeLeg:
+        return FakeLeg(
             command.leg,
             f"PJSIP/{command.phone}-{next(self._numbers):08x}",
             phone=command.phone,
             ani=command.ani,
             dnis=command.dnis,
             arrived_at=command.arrived_at,
-            in_app=False,
-            application="AppDial2",
             contact=command.contact,
             agent=command.agent,
             queue=command.queue,
             language=command.language,
         )
+
+    def _ring(self, command: do.RingAgent | do.RingPhone, leg: FakeLeg) -> Failure | None:
+        if leg.id in self.legs:
+            return Failure.CONFLICT
+        how = self.phones.get(command.phone, Phone.RINGS)
+        if how is Phone.UNREACHABLE:
+            return Failure.REFUSED
+        leg.in_app, leg.application = False, "AppDial2"
+        self.legs[leg.id] = leg
         if how is Phone.BUSY:
-            self.hang_up(command.leg, 17)
+            self.hang_up(leg.id, 17)
         elif how is Phone.ANSWERS:
-            self.answer(command.leg)
+            self.answer(leg.id)
+        return None
+
+    def _tap(self, tap: str, leg: str) -> Failure | None:
+        if tap in self.legs:
+            return Failure.CONFLICT
+        if leg not in self.legs:
+            return Failure.NOT_FOUND
+        self.legs[tap] = FakeLeg(tap, f"Snoop/{leg}-{next(self._numbers):08x}", up=True, taps=leg)
+        self._tell(LegAnswered(self._clock(), tap))
         return None
 
     def _connect(self, bridge: str, legs: tuple[str, ...]) -> Failure | None:

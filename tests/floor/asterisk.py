@@ -38,6 +38,8 @@ class Leg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    muted: bool = False
+    taps: str = ""  # the leg that it taps
     head_start: float = 0.0
 
 
@@ -101,11 +103,12 @@ class Asterisk:
         if leg not in self.legs:
             return
         del self.legs[leg]
-        for bridge in self.bridges.values():
-            bridge.discard(leg)
+        self._leave_bridge(leg)
         for playback in [p for p, on in self.playing.items() if on == leg]:
             self.finish_playback(playback, failed=True)
         self._tell(seen.LegHungUp(self.now, leg, cause))
+        for tap in [each.id for each in self.legs.values() if each.taps == leg]:
+            self.hang_up(tap)
 
     def finish_playback(self, playback: str, failed: bool = False) -> None:
         if self.playing.pop(playback, None) is not None:
@@ -206,9 +209,22 @@ class Asterisk:
                     if leg not in self.legs:
                         self._fail(command, Failure.NOT_FOUND)
                         return
-                    for members in self.bridges.values():
-                        members.discard(leg)
+                    self._leave_bridge(leg)
                     self.bridges[bridge].add(leg)
+            case do.AddLeg(bridge, leg):
+                if leg not in self.legs or bridge not in self.bridges:
+                    self._fail(command, Failure.NOT_FOUND)
+                    return
+                self._leave_bridge(leg)
+                self.bridges[bridge].add(leg)
+            case do.RingPhone():
+                self._ring(command, Leg(command.leg, f"PJSIP/{command.phone}-{command.leg}", command.phone))
+            case do.SnoopLeg(tap, leg):
+                if leg not in self.legs or tap in self.legs:
+                    self._fail(command, Failure.CONFLICT if tap in self.legs else Failure.NOT_FOUND)
+                    return
+                self.legs[tap] = Leg(tap, f"Snoop/{leg}-{tap}", up=True, taps=leg)
+                self._tell(seen.LegAnswered(self.now, tap))
             case do.DestroyBridge(bridge):
                 self.bridges.pop(bridge, None)
             case do.StopPlayback(playback):
@@ -236,6 +252,8 @@ class Asterisk:
                 leg.ringing = True
             case do.StopMusic():
                 leg.music = False
+            case do.MuteLeg(_, muted):
+                leg.muted = muted
             case do.PlayPrompts():
                 self.playing[command.playback] = leg.id
                 leg.music = leg.ringing = False  # a prompt ends both
@@ -248,23 +266,30 @@ class Asterisk:
                 self._tell(seen.LegLeft(self.now, leg.id))
 
     def _ring_agent(self, command: do.RingAgent) -> None:
-        if command.leg in self.legs:
-            self._fail(command, Failure.CONFLICT)
-            return
-        self.legs[command.leg] = Leg(
+        leg = Leg(
             command.leg,
             f"PJSIP/{command.phone}-{command.leg}",
             phone=command.phone,
             ani=command.ani,
             dnis=command.dnis,
             arrived_at=command.arrived_at,
-            in_app=False,
-            application="AppDial2",
             contact=command.contact,
             agent=command.agent,
             queue=command.queue,
             language=command.language,
         )
+        self._ring(command, leg)
+
+    def _ring(self, command: do.RingAgent | do.RingPhone, leg: Leg) -> None:
+        if leg.id in self.legs:
+            self._fail(command, Failure.CONFLICT)
+            return
+        leg.in_app, leg.application = False, "AppDial2"
+        self.legs[leg.id] = leg
+
+    def _leave_bridge(self, leg: str) -> None:
+        for members in self.bridges.values():
+            members.discard(leg)
 
     def _take_back(self, command: do.Command, leg: Leg | None) -> None:
         if leg is None or leg.application != "Queue":

@@ -131,7 +131,10 @@ def timers_have_subjects(world: World) -> None:
         elif agent.activity is Activity.WRAPUP and agent.wrapup_until:
             assert f"wrapup:{agent.number}" in scene.timers, f"{agent.number} wraps up without an end"
     for session in scene.sessions:
-        assert f"session:{session}" in scene.timers, f"session {session} has no end"
+        endless = session in scene.supervisions and scene.supervisions[session].here
+        endless |= session in scene.speeches and scene.speeches[session].here
+        endless |= any(session in speech.heard for speech in scene.speeches.values())
+        assert endless != (f"session:{session}" in scene.timers), f"session {session} has no end, or two"
 
 
 def indexes_agree(scene: Scene) -> None:
@@ -161,6 +164,20 @@ def indexes_agree(scene: Scene) -> None:
     ]
     twice = [a for a, n in Counter(rung).items() if n > 1]
     assert not twice, f"rung while an old leg is not known to be gone: {twice}"
+    for leg, supervision in scene.supervisions.items():
+        assert leg in scene.sessions, f"a supervision without a session: {leg}"
+        contact = scene.contacts.get(supervision.contact)
+        assert contact is not None, f"{leg} is at a conversation that is over"
+        assert contact.agent_leg == supervision.agent_leg, f"{leg} is at another's conversation"
+    taps = {s.tap: s.leg for s in scene.supervisions.values() if s.tap}
+    assert scene.taps == taps, f"taps: {scene.taps}, should be {taps}"
+    for leg, speech in scene.speeches.items():
+        assert leg in scene.sessions, f"a speech without a speaker: {leg}"
+        assert speech.phones, f"nobody is left to hear {leg}"
+        assert not speech.here or all(each in scene.sessions for each in speech.phones)
+        assert speech.heard <= set(speech.phones)
+    listeners = {each: s.leg for s in scene.speeches.values() for each in s.phones}
+    assert scene.listeners == listeners, f"listeners: {scene.listeners}, should be {listeners}"
     for phone, number in scene.seats.items():
         assert scene.agents[number].phone == phone, f"{number} sits at {phone} and does not know"
     for name, queue in scene.queues.items():
@@ -253,7 +270,7 @@ def nobody_is_forgotten(world: World) -> None:
     arriving = {e.contact for e in world.pending if isinstance(e, seen.CallArrived)}
     leaving = {getattr(e, "leg", "") for e in world.pending}
     for leg in world.legs.values():
-        if leg.in_app and not leg.phone:
+        if leg.in_app and not leg.phone and not leg.taps:
             assert leg.id in scene.contacts or leg.id in arriving, f"caller {leg.id} is forgotten"
         if leg.in_app and leg.agent and not world.pending and not world.disturbed:
             assert leg.id in scene.agent_legs, f"a leg of {leg.agent} is forgotten: {leg.id}"
@@ -264,8 +281,9 @@ def nobody_is_forgotten(world: World) -> None:
     if not world.pending and not world.disturbed:
         for contact in scene.contacts.values():
             if contact.state is ContactState.TALKING:
-                together = {contact.id, contact.agent_leg}
-                assert world.bridges.get(contact.bridge) == together, f"{contact.id} is not joined"
+                barging = {leg for leg, s in scene.supervisions.items() if s.contact == contact.id}
+                joined = world.bridges.get(contact.bridge, set()) - barging
+                assert joined == {contact.id, contact.agent_leg}, f"{contact.id} is not joined"
             if contact.state is ContactState.ENDING:
                 raise AssertionError(f"{contact.id} is over and nobody hung up")
 
@@ -292,6 +310,10 @@ def is_empty(world: World) -> None:
     scene = world.floor.scene
     assert not scene.contacts, f"contacts left: {list(scene.contacts)}"
     assert not scene.sessions
+    assert not scene.supervisions
+    assert not scene.speeches
+    assert not scene.listeners
+    assert not scene.taps
     assert not scene.playbacks
     assert not scene.agent_legs, f"legs left: {scene.agent_legs}"
     assert not scene.timers, f"timers left: {scene.timers}"

@@ -99,11 +99,18 @@ CONNECTED_CODES = ("*1011", "*1012", "*10", "*16", "*17", "*171", "*1722", "*172
 LINE_KEYS = ("*0", "*13", "*141", "*15", "*16", "*171", "*12", "*1", "0", "1", "*14", "*17", "22")
 DISPOSITIONS = ("sold", "call back", "solved", "lost")
 KEYS = ("1111#", "11#", "9#", "1", "*", "3333#", "#", "2222#")
+ORDERS = ("*81", "*82", "*83", "*88", "*81", "*88", "*84", "*85", "*86")
+ACTS = ("listen", "whisper", "barge", "take over")
 FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.RingAgent, Failure.FAILED),
     (do.RingAgent, Failure.NOT_FOUND),
     (do.RingAgent, Failure.TIMED_OUT),
     (do.ConnectLegs, Failure.FAILED),
+    (do.SnoopLeg, Failure.FAILED),
+    (do.AddLeg, Failure.FAILED),
+    (do.MuteLeg, Failure.TIMED_OUT),
+    (do.RingPhone, Failure.REFUSED),
+    (do.RingPhone, Failure.TIMED_OUT),
     (do.ConnectLegs, Failure.TIMED_OUT),
     (do.PlayPrompts, Failure.REFUSED),
     (do.SendOutside, Failure.REFUSED),
@@ -178,6 +185,84 @@ def _dispose(w: World, n: int) -> None:
     w.ask(seen.DispositionRequested, agent=_agent(n), disposition=DISPOSITIONS[n % 4], **contact)
 
 
+def _answer_supervisor(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.legs.values() if x.id.startswith("watch") and not x.up), n):
+        w.answer(leg)
+
+
+def _supervised(w: World, n: int) -> str:
+    """Mostly an agent who talks, or little happens."""
+    talking = [a.number for a in w.floor.scene.agents.values() if a.activity is Activity.TALKING]
+    return talking[n % len(talking)] if talking and n % 4 else _agent(n)
+
+
+def _order(w: World, n: int) -> None:
+    leader = w.floor.scene.agents.get(("11", "14")[n % 2])
+    if leader is not None and leader.phone:
+        code = "*87" if n > 12 else ORDERS[n % len(ORDERS)] + _supervised(w, n)
+        w.dial(leader.phone, code)
+
+
+def _supervised_talk(w: World, n: int) -> None:
+    """Several steps in one, for it takes many until a supervisor is at a conversation by chance."""
+    w.login("14", "1004")
+    w.login("11", "1001")
+    w.call("200")
+    w.run()
+    _answer(w, 0)
+    w.run()
+    if n % 2:
+        w.dial("1004", ORDERS[n % 6] + "11")
+    else:
+        _supervise(w, n + 1)
+        w.run()
+        _answer_supervisor(w, 0)
+
+
+def _speak(w: World, n: int) -> None:
+    request, phone, team = f"r{len(w.told)}", plans.PHONES[n % 5], "ab"[n % 2]
+    w.receive(seen.SpeakRequested(w.now, request, "test", team=team, phone=phone))
+
+
+def _spoken_to(w: World, n: int) -> None:
+    """A leader of two teams speaks, and some listen."""
+    for number, phone in (("11", "1001"), ("12", "1002"), ("13", "1003")):
+        w.login(number, phone)
+    if n % 2:
+        w.dial("1001", "*87")
+    else:
+        _speak(w, n)
+    w.run()
+    _answer_many(w, n)
+
+
+def _answer_many(w: World, n: int) -> None:
+    """All phones that ring for no contact, or some; a supervisor's or a speaker's first."""
+    for leg in [x.id for x in w.legs.values() if "~" in x.id and not x.up and not x.agent][: n % 4]:
+        w.answer(leg)
+
+
+def _supervise(w: World, n: int) -> None:
+    request = f"r{len(w.told)}"  # the leg is named after it
+    phone, act = plans.PHONES[n % 5], ACTS[n // 4 % 4]
+    w.receive(seen.SuperviseRequested(w.now, request, "test", agent=_supervised(w, n), phone=phone, act=act))
+
+
+def _press_supervisor(w: World, n: int) -> None:
+    if leg := _pick(w.floor.scene.supervisions, n):
+        w.press(leg, "45678"[n % 5])
+
+
+def _move_call(w: World, n: int) -> None:
+    if contact := _pick(w.floor.scene.contacts, n):
+        w.ask(seen.CallMoveRequested, contact=contact, queue=("sales", "help", "gold")[n % 3])
+
+
+def _prioritize_call(w: World, n: int) -> None:
+    if contact := _pick(w.floor.scene.contacts, n):
+        w.ask(seen.CallPrioritizeRequested, contact=contact, head_start=float(n * 10))
+
+
 def _press_waiting(w: World, n: int) -> None:
     """A caller presses a key, wherever he is."""
     if leg := _pick((x.id for x in w.legs.values() if not x.phone), n):
@@ -209,7 +294,9 @@ def _people(w: World, n: int) -> None:
     if n % 3 == 1:
         del people[n % 4]
     elif n % 3 == 2:
-        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111", skills={"loans": 9})
+        people[0] = AgentDefinition(
+            "11", "Ada", ("gold",), pin_hash="1111", skills={"loans": 9}, leads=("a", "b")
+        )
         people[2] = replace(people[2], weights={"help": 5}, skills={})
     w.publish(people)
 
@@ -252,6 +339,16 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "dial for wrap-up": lambda w, n: w.dial(plans.PHONES[n % 5], CONNECTED_CODES[n % len(CONNECTED_CODES)]),
     "dial": lambda w, n: w.dial(plans.PHONES[n % 5], CODES[n % len(CODES)]),
     "press": _press,
+    "order": _order,
+    "supervise": _supervise,
+    "speak": _speak,
+    "spoken to": _spoken_to,
+    "many answer": _answer_many,
+    "supervised talk": _supervised_talk,
+    "supervisor presses": _press_supervisor,
+    "supervisor answers": _answer_supervisor,
+    "move call": _move_call,
+    "prioritize call": _prioritize_call,
     "caller presses": _press_waiting,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
@@ -280,7 +377,7 @@ ALL = {**ORDINARY, **TROUBLE}
 
 MOST = ("call", "answer", "log in", "time", "playback ends")  # drawn more often, or little happens
 _CALM_POOL = (*ORDINARY, *MOST * 3)
-_POOL = (*ALL, *MOST * 3, *("deliver all",) * 12, *("survey",) * 3)
+_POOL = (*ALL, *MOST * 3, *("supervised talk", "spoken to") * 2, *("deliver all",) * 12, *("survey",) * 3)
 
 
 def random_steps(seed: int, *, calm: bool = False) -> list[Step]:

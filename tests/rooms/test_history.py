@@ -20,6 +20,7 @@ from callcenter.floor.records import (
     AgentState,
     ContactStep,
     DispositionGiven,
+    Intervention,
     NightSwitched,
     Outcome,
     QueueMoved,
@@ -167,6 +168,7 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         closed(),
         closed("c2", Outcome.ABANDONED),
         state,
+        Intervention(NOON, "1002", "barge", "1001", "c1", "sales", "so it was"),
         NightSwitched(NOON, True, "1001"),
         DispositionGiven(NOON + 70, "c1", "sales", "1001", "sold", "phone 8001"),
         QueueMoved(NOON + 30, "c1", "sales", "help", "wait", NOON, 30.0),
@@ -200,6 +202,9 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         database_url,
         "SELECT contact, queue, agent, disposition, by, extract(epoch FROM at)::float FROM dispositions",
     ) == [("c1", "sales", "1001", "sold", "phone 8001", NOON + 70)]
+    assert select(database_url, "SELECT by, act, agent, contact, queue, detail FROM interventions") == [
+        ("1002", "barge", "1001", "c1", "sales", "so it was")
+    ]
     with redis.Redis.from_url(redis_url) as client:
         assert client.xlen("{floor:main}:records") == 0, "the stream is cut off"
         assert client.hgetall("{floor:main}:drained") == {b"5": b"8"}

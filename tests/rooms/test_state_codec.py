@@ -17,10 +17,21 @@ from callcenter.floor.events import (
     AgentDefinition,
     AgentLoginRequested,
     AgentNotReadyRequested,
+    CallMoveRequested,
+    CallPrioritizeRequested,
     NightSwitchRequested,
     PeoplePublished,
+    SpeakRequested,
+    SuperviseRequested,
 )
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched, QueueMoved
+from callcenter.floor.records import (
+    AgentState,
+    ContactClosed,
+    ContactStep,
+    Intervention,
+    NightSwitched,
+    QueueMoved,
+)
 from callcenter.state import PlanReloadRequested, UnreadableState, decode, encode
 from callcenter.state.codec import fields_of
 
@@ -32,13 +43,17 @@ st.register_type_strategy(float, st.floats(allow_nan=False))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
 
 KEPT = (
-    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, NightSwitched, QueueMoved),
+    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, Intervention, NightSwitched, QueueMoved),
     *(
         AgentLoginRequested,
         AgentNotReadyRequested,
+        CallMoveRequested,
+        CallPrioritizeRequested,
         NightSwitchRequested,
         PeoplePublished,
         PlanReloadRequested,
+        SpeakRequested,
+        SuperviseRequested,
     ),
 )
 
