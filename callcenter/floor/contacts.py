@@ -5,7 +5,7 @@ What may happen to it, and what follows, is in `journey.py`; the ways out of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,19 @@ class Cue(StrEnum):
 
 
 @dataclass(slots=True)
+class Recording:
+    """A recording that runs, see `recording.py`."""
+
+    id: str
+    agent: str
+    began_at: float
+    asked_by: str
+    started: bool = False  # Asterisk said so
+    paused_at: float = 0.0  # 0.0 while it is not paused
+    pauses: list[tuple[float, float]] = field(default_factory=list)  # from, to: seconds after the begin
+
+
+@dataclass(slots=True)
 class Contact:
     id: str  # also the id of the caller's leg
     ani: str
@@ -63,6 +76,9 @@ class Contact:
     playback: str = ""  # the playback that the next step waits for
     playbacks: int = 0  # to number them
     leaving_as: str = ""  # the outcome, while LEAVING
+    announced: bool = False  # heard that the call is recorded
+    recording: Recording | None = None
+    recordings: int = 0  # the number of the last one
 
 
 def answer(scene: Scene, contact: Contact) -> None:

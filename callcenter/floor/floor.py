@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, sessions, survey
+from callcenter.floor import agents, events, journey, recording, sessions, survey
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -23,6 +23,7 @@ from callcenter.floor.commands import (
     RingAgent,
     SendOutside,
     StartMusic,
+    StartRecording,
 )
 from callcenter.floor.contacts import Contact, ContactState, Cue
 from callcenter.floor.events import Event, Failure
@@ -52,6 +53,7 @@ class Floor:
         """Take over a snapshot. Nothing is offered until a SwitchSurveyed has come."""
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
+        self.scene.recording_space = meta.get("recording_space") != "0"
 
     def receive(self, event: Event) -> Outcome:
         """Act on one event.
@@ -125,18 +127,23 @@ def _leg_left(scene: Scene, event: events.LegLeft) -> None:
 def _digit(scene: Scene, event: events.DigitPressed) -> None:
     if (session := scene.sessions.get(event.leg)) is not None:
         sessions.digit(scene, session, event.at, event.digit)
+    elif (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
+        recording.key(scene, contact, event.at, event.digit)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
     leg = scene.playbacks.pop(event.playback, "")
     if (contact := scene.contacts.get(leg)) is not None and contact.playback == event.playback:
-        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE)
+        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE, "failed" if event.failed else "")
     elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
         sessions.playback_done(scene, session)
 
 
 def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
     command, failure, at = event.command, event.failure, event.at
+    if isinstance(command, StartRecording):
+        recording.failed(scene, command, at, event.failure)
+        return
     if failure is Failure.AWAY:
         return  # SwitchLost is here or on its way; the survey after it puts everything right
     match command:
@@ -277,6 +284,9 @@ _RECEIVE: Mapping[type[Event], _Receive] = {
     events.AgentNotReadyRequested: _not_ready,
     events.WrapupEndRequested: _wrapup_end,
     events.NightSwitchRequested: _night,
+    events.RecordingStarted: recording.started,
+    events.RecordingRequested: recording.requested,
+    events.RecordingSpaceSeen: recording.space_seen,
     events.PinChecked: _pin_checked,
     events.PlanApplied: _plan,
 }

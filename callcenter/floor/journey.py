@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents
+from callcenter.floor import agents, recording
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import Contact, ContactState, Cue, answer, play, start_music, step, stop_sounds
@@ -66,9 +66,9 @@ def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
         turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
     elif not accepted and queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
         turn_away(scene, contact, event.at, Outcome.FULL, queue.plan.full_prompts)
-    elif queue.plan.greeting and not accepted:
+    elif (prompts := recording.greeting(scene, contact)) and not accepted:
         answer(scene, contact)
-        play(scene, contact, queue.plan.greeting)
+        play(scene, contact, prompts)
         contact.state = ContactState.GREETING
         step(scene, contact, event.at, "greeting")
     else:
@@ -158,6 +158,7 @@ def pair(scene: Scene, contact: Contact, agent: Agent, leg: str, bridge: str, at
     contact.connected_at = at
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "found talking", agent=agent.number)
+    recording.found_talking(scene, contact, at)
 
 
 def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
@@ -183,13 +184,15 @@ def set_aside(scene: Scene, contact: Contact, at: float) -> None:
     if contact.queue in scene.queues:
         scene.queues[contact.queue].leave(contact)
     step(scene, contact, at, "found elsewhere", agent=contact.agent)
+    recording.finish(scene, contact, at, stop=True)
     forget(scene, contact)
 
 
 # What the rows do.
 
 
-def _greeted(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+def _greeted(scene: Scene, contact: Contact, at: float, note: str) -> None:
+    recording.greeted(scene, contact, failed=bool(note))
     join_queue(scene, contact, at)
 
 
@@ -237,6 +240,7 @@ def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> No
     scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
     step(scene, contact, at, "connected", agent=contact.agent)
     agents.connect(scene, at, scene.agents[contact.agent])
+    recording.begin(scene, contact, at)
 
 
 def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None:
@@ -266,6 +270,7 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
     scene.do(DestroyBridge(contact.bridge))
     scene.do(HangUp(contact.agent_leg))
     step(scene, contact, at, "could not be joined", agent=contact.agent)
+    recording.finish(scene, contact, at, stop=True)
     contact.agent = contact.agent_leg = contact.bridge = ""
     contact.connected_at = 0.0
     contact.state = ContactState.WAITING

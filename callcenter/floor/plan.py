@@ -67,6 +67,8 @@ class QueuePlan:
     full_prompts: tuple[str, ...] = ("queue-full",)
     max_wait_prompts: tuple[str, ...] = ("max-wait",)
     overflow_number: str = ""  # where a caller goes after the message; "" hangs up
+    record_percent: int = 0  # so many of a hundred conversations are recorded from their begin
+    record_on_demand: bool = False  # any other may be, when somebody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class FeatureCodes:
     ready: str = "*13"
     not_ready: str = "*14"  # a reason digit may follow at once
     wrapup_end: str = "*15"
+    record: str = "*7"  # in a conversation: recording on and off
+    record_pause: str = "*8"  # … and paused, for card data, and going on
     night_on: str = "*18"
     night_off: str = "*19"
 
@@ -99,4 +103,6 @@ class FloorPlan:
     login_ready: bool = True  # ready at once after logging in
     pin_tries: int = 3
     pin_lock_seconds: int = 60
+    recording_beep_seconds: int = 0  # a beep so often while a call is recorded; 0 for none
+    recording_announcement: tuple[str, ...] = ()  # after the greeting, where a call may be recorded
     session_seconds: int = 30  # a feature-code call without a key for so long is ended

@@ -42,6 +42,8 @@ class Scene:
         self.timers: set[str] = set()
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
+        self.recording_space = True  # there is room on the disk
+        self.keyed: dict[str, str] = {}  # an agent's leg in a conversation -> begin of a code
         self.connected = True  # to Asterisk; nothing is offered while it is not
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order

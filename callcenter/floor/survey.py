@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, sessions
+from callcenter.floor import agents, journey, recording, sessions
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -46,6 +46,7 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
         leg.phone for leg in event.legs if leg.phone and not leg.in_app and not leg.agent
     )
     _sessions(scene, at, seen)
+    recording.surveyed(scene, at, seen)
     partners = _partners(scene, event)
     _known_contacts(scene, event, seen, partners)
     _release_agents(scene, at, seen)

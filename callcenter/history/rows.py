@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched, Record
+from psycopg.types.json import Jsonb
+
+from callcenter.floor.records import (
+    AgentState,
+    ContactClosed,
+    ContactStep,
+    NightSwitched,
+    Record,
+    RecordingEnded,
+)
 
 # One statement per kind of record. The name comes first, so that a record that is here stays as it is.
 INSERT: dict[type[Record], LiteralString] = {
@@ -20,6 +29,15 @@ INSERT: dict[type[Record], LiteralString] = {
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    # A row of epoch 0 was made by the sweep, which found the files before the record came.
+    RecordingEnded: """INSERT INTO recordings AS old (floor, epoch, sequence, recording, contact, queue,
+        agent, began_at, ended_at, pauses, consent, asked_by, fault)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (floor, recording) DO UPDATE SET epoch = EXCLUDED.epoch, sequence = EXCLUDED.sequence,
+        contact = EXCLUDED.contact, queue = EXCLUDED.queue, agent = EXCLUDED.agent,
+        began_at = EXCLUDED.began_at, ended_at = EXCLUDED.ended_at, pauses = EXCLUDED.pauses,
+        consent = EXCLUDED.consent, asked_by = EXCLUDED.asked_by
+        WHERE old.epoch = 0""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
 }
@@ -41,6 +59,11 @@ def row(record: Record) -> tuple[Any, ...]:
             states = (record.agent, record.presence, record.reason, record.activity, record.phone)
             where = (record.contact, record.queue)
             return (*map(_text, (*states, *where)), _moment(record.since), _moment(record.at))
+        case RecordingEnded():
+            who = (record.recording, record.contact, record.queue, record.agent)
+            times = (_moment(record.began_at), _moment(record.at))
+            how = (record.consent, record.asked_by, record.fault)
+            return (*map(_text, who), *times, Jsonb(record.pauses), *map(_text, how))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
     raise KeyError(type(record).__name__)

@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo
 import click
 
 from callcenter.cli_context import Context
+from callcenter.days import SiteDay, site_day
 from callcenter.durations import clock
 from callcenter.endpoints import database_url, redis_url
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
+from callcenter.floor.events import RecordingRequested, RecordingWish
 from callcenter.floor.figures import Figures, figures
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
-from callcenter.reports.days import SiteDay, site_day
 from callcenter.reports.live import queues_now
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
@@ -102,6 +103,22 @@ def show_call(context: Context, contact_id: str) -> None:
             for each in line
         ],
     )
+
+
+@calls.command(epilog="Example: callcenter calls record 1763712345.17 pause")
+@click.argument("contact_id", metavar="ID")
+@click.argument("wish", type=click.Choice([wish.value for wish in RecordingWish]))
+@click.pass_obj
+def record(context: Context, contact_id: str, wish: str) -> None:
+    """Record a conversation that is going on, pause that (card data), resume or end it."""
+    site = site_in_force(context.site_path, context.run)
+    with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
+        reply = floor.ask(RecordingRequested, contact=contact_id, wish=RecordingWish(wish))
+    if not reply.ok:
+        context.fail(reply.text)
+    if context.json:
+        context.print_json({"call": contact_id, "wish": wish, "text": reply.text})
+    context.say(reply.text)
 
 
 @click.group(epilog="Example: callcenter queues show")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, LiteralString
 
+from callcenter.days import SiteDay
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome
 from callcenter.history.database import Connection, rows
-from callcenter.reports.days import SiteDay
 
 _CONTACTS: LiteralString = "SELECT * FROM contacts WHERE floor = %(floor)s"
 

@@ -44,6 +44,8 @@ def floor_plan(site: Site, today: date | None = None) -> FloorPlan:
         login_ready=site.floor.login_ready,
         pin_tries=site.floor.pin_tries,
         pin_lock_seconds=site.floor.pin_lock_seconds,
+        recording_announcement=site.recording.announce,
+        recording_beep_seconds=site.recording.beep_seconds,
         session_seconds=site.floor.session_seconds,
     )
 
@@ -75,7 +77,15 @@ def _service(site: Site, number: Number) -> ServicePlan:
 
 
 def _queue(queue: Queue) -> QueuePlan:
-    return QueuePlan(**{**queue.model_dump(), "title": queue.title or queue.name})
+    values = queue.model_dump(exclude={"record", "record_keep_days"})
+    return QueuePlan(
+        **{
+            **values,
+            "title": queue.title or queue.name,
+            "record_percent": queue.record_percent,
+            "record_on_demand": queue.record == "on_demand",
+        }
+    )
 
 
 def _hours(site: Site, name: str, hours: Hours, years: range) -> HoursPlan:

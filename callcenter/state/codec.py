@@ -25,6 +25,7 @@ _CLASSES: tuple[type[Any], ...] = (
     Reply,
     records.ContactStep,
     records.ContactClosed,
+    records.RecordingEnded,
     records.AgentState,
     records.NightSwitched,
     events.PeoplePublished,
@@ -34,6 +35,8 @@ _CLASSES: tuple[type[Any], ...] = (
     events.AgentNotReadyRequested,
     events.WrapupEndRequested,
     events.NightSwitchRequested,
+    events.RecordingRequested,
+    events.RecordingSpaceSeen,
     PlanReloadRequested,
 )
 

@@ -18,8 +18,11 @@ from callcenter.floor.commands import (
     PlayPrompts,
     RingAgent,
     SendOutside,
+    SilenceRecording,
+    StartRecording,
     StopMusic,
     StopPlayback,
+    StopRecording,
     TagLeg,
     TakeFromFallback,
 )
@@ -35,6 +38,7 @@ from callcenter.floor.events import (
     PhoneDialled,
     PhonesSeen,
     PlaybackFinished,
+    RecordingStarted,
     SeenLeg,
     SwitchLost,
     SwitchSurveyed,
@@ -199,6 +203,22 @@ async def everybody_leaves_a_talk(stage: Stage) -> None:
     await stage.hear(LegHungUp, lambda event: event.leg == "leg-1")
     await stage.settle()
     assert len(ends_of(stage, contact)) == len(ends_of(stage, "leg-1")) == 1
+
+
+async def a_talk_is_recorded(stage: Stage) -> None:
+    await stage.start()
+    contact = await talk(stage, "leg-1", "bridge-1")
+    stage.send(StartRecording(contact, f"{contact}~r1"), SilenceRecording(contact, True))
+    event = await stage.hear(RecordingStarted)
+    assert (event.leg, event.recording) == (contact, f"{contact}~r1")
+    stage.send(StopRecording(contact), StopRecording("nobody"), SilenceRecording("nobody", True))
+    stage.send(StartRecording("nobody", "nobody~r1"))
+    failed = await stage.hear(CommandFailed)
+    assert (failed.command, failed.failure) == (StartRecording("nobody", "nobody~r1"), Failure.NOT_FOUND)
+    stage.send(StartRecording(contact, "../x"))
+    await stage.hear(CommandFailed, lambda event: event.failure is Failure.REFUSED)
+    await stage.everybody_hangs_up()
+    await stage.hear(LegHungUp, lambda event: event.leg == contact)
 
 
 async def a_phone_is_busy(stage: Stage) -> None:
@@ -397,6 +417,7 @@ CHECKS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     an_agent_talks,
     the_same_connection_twice,
     everybody_leaves_a_talk,
+    a_talk_is_recorded,
     a_phone_is_busy,
     ringing_is_called_off,
     an_unreachable_phone,

@@ -17,7 +17,10 @@ from callcenter.floor.events import Event, Failure, SeenLeg
 C = TypeVar("C", bound=do.Command)
 
 # A failure of these is not told to the floor by the switch.
-HARMLESS = (do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg)
+HARMLESS = (
+    *(do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg),
+    *(do.SilenceRecording, do.StopRecording),
+)
 GONE_IS_FINE = (do.DestroyBridge, do.HangUp)
 
 
@@ -37,6 +40,8 @@ class Leg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    recording: str = ""  # what is written of it at this moment
+    silent: bool = False
 
 
 class Asterisk:
@@ -49,6 +54,7 @@ class Asterisk:
         self.replies: list[do.Reply] = []
         self.pending: deque[Event] = deque()
         self.done: list[do.Command] = []
+        self.recorded: list[str] = []  # every recording that ever began
         self.faults: list[tuple[type[do.Command], Failure]] = []
         self.connected = True  # the engine's socket
         self.asterisk_started_at = 0.0
@@ -214,6 +220,8 @@ class Asterisk:
                 self.hang_up(leg)
             case do.TakeFromFallback(leg):
                 self._take_back(command, self.legs.get(leg))
+            case do.StartRecording() | do.SilenceRecording() | do.StopRecording():
+                self._record(command, self.legs.get(command.leg))
             case _:
                 on = self.legs.get(getattr(command, "leg", ""))
                 if on is None:
@@ -238,6 +246,24 @@ class Asterisk:
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))
+
+    def _record(
+        self, command: do.StartRecording | do.SilenceRecording | do.StopRecording, leg: Leg | None
+    ) -> None:
+        if leg is None:
+            self._fail(command, Failure.NOT_FOUND)
+            return
+        match command:
+            case do.StartRecording():
+                assert not leg.recording, f"{leg.id} is recorded twice: {leg.recording}, {command.recording}"
+                assert command.recording not in self.recorded, f"{command.recording} is a name used twice"
+                self.recorded.append(command.recording)
+                leg.recording, leg.silent = command.recording, False
+                self._tell_ourselves(seen.RecordingStarted(self.now, leg.id, command.recording))
+            case do.SilenceRecording():
+                leg.silent = command.silent
+            case do.StopRecording():
+                leg.recording = ""
 
     def _ring_agent(self, command: do.RingAgent) -> None:
         if command.leg in self.legs:

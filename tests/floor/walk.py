@@ -26,8 +26,9 @@ BUSY_PLAN = plans.plan(
         music="default",
         max_wait_seconds=60,
         max_waiting=3,
+        record_percent=50,
     ),
-    replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234"),
+    replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234", record_on_demand=True),
     replace(
         plans.GOLD,
         max_waiting=2,
@@ -54,6 +55,8 @@ FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.StartMusic, Failure.FAILED),
     (do.TakeFromFallback, Failure.AWAY),
     (do.HangUp, Failure.TIMED_OUT),
+    (do.StartRecording, Failure.FAILED),
+    (do.StartRecording, Failure.AWAY),
 )
 
 
@@ -141,6 +144,17 @@ def _operator_takes(w: World, n: int) -> None:
         w._tell(seen.LegLeft(w.now, leg))
 
 
+def _key(w: World, n: int) -> None:
+    """An agent in a conversation keys a code, or half of one."""
+    if leg := _pick((x.id for x in w.agent_legs() if x.up), n):
+        w.press(leg, ("*7", "*8", "*", "7", "**8", "1")[n % 6])
+
+
+def _record(w: World, n: int) -> None:
+    contact = _pick(w.floor.scene.contacts, n) or "nobody"
+    w.ask(seen.RecordingRequested, contact=contact, wish=tuple(seen.RecordingWish)[n % 4])
+
+
 ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "call": lambda w, n: w.call(NUMBERS[n % len(NUMBERS)]),
     "answer": _answer,
@@ -159,6 +173,9 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "press": _press,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
+    "key": _key,
+    "record": _record,
+    "room on the disk": lambda w, n: w.ask(seen.RecordingSpaceSeen, enough=n % 4 != 0),
     "plan": _plan,
     "people": _people,
     "operator": _operator_takes,

@@ -311,7 +311,7 @@ def _is_ours(event: Event) -> bool:
     """Made on our side of the socket, so older than the survey's answer."""
     if isinstance(event, seen.CommandFailed):
         return event.failure is Failure.AWAY
-    return isinstance(event, seen.SwitchLost | seen.PinChecked)
+    return isinstance(event, seen.SwitchLost | seen.PinChecked | seen.RecordingStarted)
 
 
 def _decoded(kind: type[Any], body: bytes) -> Any:
