@@ -12,6 +12,7 @@ Redis is away it waits.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -49,6 +50,7 @@ class BeatingWorker(Worker):
     max_connection_wait_time = 1
     beat: Heartbeat | None = None
     stopping = False
+    away = False  # Redis
     _parent = os.getpid()
 
     @property
@@ -57,7 +59,12 @@ class BeatingWorker(Worker):
 
     def heartbeat(self, *given: Any, **named: Any) -> None:
         self._beat()
-        super().heartbeat(*given, **named)
+        try:
+            super().heartbeat(*given, **named)
+        except redis.RedisError as error:
+            self.note_away(error)
+            raise
+        self.note_back()
 
     def maintain_heartbeats(self, *given: Any, **named: Any) -> None:
         self._beat()
@@ -72,7 +79,19 @@ class BeatingWorker(Worker):
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         type(self).stopping = True
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def note_away(cls, error: redis.RedisError) -> None:
+        if not cls.away:
+            log.warning("slow work must wait: Redis is away", error=str(error))
+        cls.away = True
+
+    @classmethod
+    def note_back(cls) -> None:
+        if cls.away:
+            log.info("working again", was_away="Redis")
+        cls.away = False
 
     def _beat(self) -> None:
         if self.beat is not None and os.getpid() == self._parent:  # not in the child that does the job
@@ -84,15 +103,13 @@ def work(url: str, floor: str, beat: Heartbeat) -> None:
     BeatingWorker.beat, BeatingWorker._parent, BeatingWorker.stopping = beat, os.getpid(), False
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)  # rq's own take their place while it works
-    away = False
+    logging.getLogger("rq.worker").addFilter(_is_news)
     while not BeatingWorker.stopping:
         beat.touch()
         connection = redis.Redis.from_url(url, protocol=2, socket_connect_timeout=1, socket_timeout=1)
         try:
             connection.ping()
-            if away:
-                log.info("working again", was_away="Redis")
-                away = False
+            BeatingWorker.note_back()
             BeatingWorker(
                 [queue_name(floor)],
                 connection=connection,
@@ -102,13 +119,16 @@ def work(url: str, floor: str, beat: Heartbeat) -> None:
                 job_monitoring_interval=1,
             ).work(logging_level="WARNING")
         except redis.RedisError as error:
-            if not away:
-                log.warning("slow work must wait: Redis is away", error=str(error))
-                away = True
+            BeatingWorker.note_away(error)
         finally:
             connection.close()
         if not BeatingWorker.stopping:
             time.sleep(EVERY_SECONDS)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """rq tells every second that Redis is away; we tell it once."""
+    return "could not connect to Redis" not in str(record.msg)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

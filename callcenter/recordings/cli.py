@@ -52,7 +52,7 @@ def recordings() -> None:
 @recordings.command("list", epilog="Example: callcenter recordings list --day yesterday --agent 2001")
 @_search_options
 @click.pass_obj
-def list_recordings(context: Context, **wanted: Any) -> None:
+def list_recordings(context: Context, /, **wanted: Any) -> None:
     """What was recorded, latest first; also what is missing or has been removed."""
     site = site_in_force(context.site_path, context.run)
     zone = ZoneInfo(site.site.zone)
@@ -137,7 +137,7 @@ def play(context: Context, recording: str) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @_search_options
 @click.pass_obj
-def export(context: Context, folder: Path, **wanted: Any) -> None:
+def export(context: Context, /, folder: Path, **wanted: Any) -> None:
     """Copy recordings into FOLDER, with an index.csv; each copy is noted."""
     site = site_in_force(context.site_path, context.run)
     zone = ZoneInfo(site.site.zone)

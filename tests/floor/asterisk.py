@@ -54,6 +54,7 @@ class Asterisk:
         self.replies: list[do.Reply] = []
         self.pending: deque[Event] = deque()
         self.done: list[do.Command] = []
+        self.forgot = False  # state was lost, so that records may overlap
         self.recorded: list[str] = []  # every recording that ever began
         self.faults: list[tuple[type[do.Command], Failure]] = []
         self.connected = True  # the engine's socket
@@ -256,7 +257,9 @@ class Asterisk:
         match command:
             case do.StartRecording():
                 assert not leg.recording, f"{leg.id} is recorded twice: {leg.recording}, {command.recording}"
-                assert command.recording not in self.recorded, f"{command.recording} is a name used twice"
+                # A floor that lost all in the second of the begin takes the same name: the file is added to.
+                again = command.recording in self.recorded
+                assert not again or self.forgot, f"{command.recording} is a name used twice"
                 self.recorded.append(command.recording)
                 leg.recording, leg.silent = command.recording, False
                 self._tell_ourselves(seen.RecordingStarted(self.now, leg.id, command.recording))

@@ -215,6 +215,17 @@ def test_a_recording_goes_on_through_a_restart() -> None:
     assert [record.recording for record in ended(world)] == [name]
 
 
+def test_a_crash_before_asterisk_was_told_of_a_pause() -> None:
+    world, caller = talking(ALWAYS)
+    world.crash_next = True
+    world.ask(seen.RecordingRequested, contact=caller, wish=RecordingWish.PAUSE)
+    assert not world.legs[caller].silent
+    world.survey()
+    world.run()
+    check(world)
+    assert world.legs[caller].silent
+
+
 def test_a_crash_before_asterisk_was_told_begins_it_anew() -> None:
     world = World(plans.plan(ALWAYS))
     world.login("13", "1003")

@@ -60,7 +60,6 @@ class World(Asterisk):
         self.surveyed = True  # since the last connect
         self.crash_next = False  # the engine dies between saving and acting
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
-        self.forgot = False  # state was lost, so that records may overlap
         self.disturbed = False
         self.publish()
 
