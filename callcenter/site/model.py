@@ -417,5 +417,10 @@ class Site(Section):
         return f"floor-{self.floor.name}"
 
     @property
+    def records(self) -> bool:
+        """Whether any call may be recorded."""
+        return any(queue.record not in ("none", 0) for queue in self.queues)
+
+    @property
     def phone_names(self) -> tuple[str, ...]:
         return tuple(name for phones in self.phones for name in phones.names)
