@@ -113,7 +113,6 @@ class StartRecording(Command):
 
     leg: str
     recording: str
-    beep_seconds: int = 0  # a beep so often, for both to hear; 0 for none
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,6 @@ class FloorPlan:
     login_ready: bool = True  # ready at once after logging in
     pin_tries: int = 3
     pin_lock_seconds: int = 60
-    recording_beep_seconds: int = 0  # a beep so often while a call is recorded; 0 for none
+    recording_beep: bool = False  # as a recording begins, for both to hear
     recording_announcement: tuple[str, ...] = ()  # after the greeting, where a call may be recorded
     session_seconds: int = 30  # a feature-code call without a key for so long is ended

@@ -160,6 +160,9 @@ def started(scene: Scene, event: RecordingStarted) -> None:
     running.started = True
     step(scene, contact, event.at, "recording", agent=contact.agent, detail=f"by {running.asked_by}")
     scene.outcome.contacts.add(contact.id)
+    if scene.plan.recording_beep:
+        _play(scene, contact, contact.id, "beep", contact.language)
+        _say(scene, contact, "beep")
 
 
 def failed(scene: Scene, command: StartRecording, at: float, failure: Failure) -> None:
@@ -271,7 +274,7 @@ def _start(scene: Scene, contact: Contact, at: float, by: str) -> None:
     contact.recordings = max(contact.recordings + 1, int(at))
     contact.recording = Recording(f"{contact.id}~r{contact.recordings}", contact.agent, at, by)
     scene.outcome.contacts.add(contact.id)
-    scene.do(StartRecording(contact.id, contact.recording.id, scene.plan.recording_beep_seconds))
+    scene.do(StartRecording(contact.id, contact.recording.id))
 
 
 def _end(scene: Scene, contact: Contact, running: Recording, at: float, fault: str) -> None:
@@ -325,10 +328,14 @@ def _say(scene: Scene, contact: Contact, prompt: str) -> None:
     """To the agent alone."""
     agent = scene.agents.get(contact.agent)
     phone = scene.plan.phones.get(agent.phone) if agent is not None else None
+    _play(scene, contact, contact.agent_leg, prompt, phone.language if phone else scene.plan.language)
+
+
+def _play(scene: Scene, contact: Contact, leg: str, prompt: str, language: str) -> None:
+    """Nothing waits for its end."""
     contact.playbacks += 1
     scene.outcome.contacts.add(contact.id)
-    language = phone.language if phone is not None else scene.plan.language
-    scene.do(PlayPrompts(contact.agent_leg, f"{contact.id}~p{contact.playbacks}", (prompt,), language))
+    scene.do(PlayPrompts(leg, f"{contact.id}~p{contact.playbacks}", (prompt,), language))
 
 
 def _plan(scene: Scene, contact: Contact) -> QueuePlan:

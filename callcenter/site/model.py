@@ -334,7 +334,7 @@ class Recording(Section):
     """`[recording]`: what holds for all recordings; `record` of a queue says which calls are recorded."""
 
     announce: tuple[Prompt, ...] = ()  # after the greeting, to callers who may be recorded
-    beep_seconds: Annotated[int, Field(strict=True, ge=0, le=600)] = 0  # a beep so often; 0 for none
+    beep: Flag = False  # as a recording begins, for both to hear
     folder: str = ""  # "" for recordings/ in the run directory
     keep_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] = 0  # then they are removed; 0 never
     min_free_mb: Annotated[int, Field(strict=True, ge=0, le=100_000_000)] = 500  # with less, none is made

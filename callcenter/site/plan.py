@@ -45,7 +45,7 @@ def floor_plan(site: Site, today: date | None = None) -> FloorPlan:
         pin_tries=site.floor.pin_tries,
         pin_lock_seconds=site.floor.pin_lock_seconds,
         recording_announcement=site.recording.announce,
-        recording_beep_seconds=site.recording.beep_seconds,
+        recording_beep=site.recording.beep,
         session_seconds=site.floor.session_seconds,
     )
 

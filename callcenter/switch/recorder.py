@@ -1,10 +1,21 @@
 """Recording a leg: AMI's MixMonitor, because ARI has nothing that keeps the two sides apart and is as cheap.
 
+Measured, Asterisk's CPU per call of 15 s in which both sides speak, 10 at a time, 5 to 7 runs each on a busy
+2-core machine (they differ by a quarter): 121 ms without recording; 189 with MixMonitor; 209 with a snoop
+channel for each side and ARI's record (two channels and four requests more on the calls' own sockets); 223
+with ARI's record of the bridge, which mixes both sides into one. One action costs the engine 0.35 ms, in AMI's
+own thread.
+
 What the caller says and what he hears go to two files of 8 kHz samples without a header, so that whatever is
 on the disk when Asterisk is killed can be read to its last byte (the last two seconds are still in Asterisk's
 buffer then). Appended to, never cut off: a name used twice by mistake loses nothing.
 
 Actions of AMI are carried out one by one, so silence never overtakes the recording that it is for.
+
+Known sharp edges:
+- Since 22.10 Asterisk wants the right `system` for MixMonitor (`call` is not enough).
+- While neither side sends a single packet nothing is written: such a recording is shorter than its talk.
+- Its option B (a beep every so often) was heard by nobody here, so it is not used.
 """
 
 from __future__ import annotations
@@ -26,11 +37,10 @@ _NAME = re.compile(r"[A-Za-z0-9_.~-]{1,120}")
 def record(ami: Ami, command: RecordingCommand) -> Future[Mapping[str, str]]:
     """Ask for it. Raises ValueError for a name that cannot be one."""
     match command:
-        case StartRecording(leg, recording, beep_seconds):
+        case StartRecording(leg, recording):
             caller, agent = sides(recording)
-            beep = f"B({beep_seconds})" if beep_seconds else ""
             # Not repeated after a broken connection: two at once would write into the same files.
-            return ami.action_once("MixMonitor", Channel=leg, Options=f"ar({caller})t({agent}){beep}")
+            return ami.action_once("MixMonitor", Channel=leg, Options=f"ar({caller})t({agent})")
         case SilenceRecording(leg, silent):
             return ami.action("MixMonitorMute", Channel=leg, Direction="both", State="1" if silent else "0")
         case StopRecording(leg):

@@ -39,6 +39,7 @@ service = "unrecorded"
 
 [recording]
 announce = ["recorded-line"]
+beep = true
 
 [[queues]]
 name = "recorded"

@@ -154,6 +154,14 @@ def test_the_announcement_follows_the_greeting_of_those_who_may_be_recorded() ->
     assert other.commands(do.PlayPrompts)[0].prompts == ("greeting",)
 
 
+def test_a_beep_for_both_as_it_begins() -> None:
+    world, caller = talking(ALWAYS, recording_beep=True)
+    beeps = [(command.leg, command.prompts) for command in world.commands(do.PlayPrompts)]
+    assert beeps == [(caller, ("beep",)), (world.contact(caller).agent_leg, ("beep",))]
+    quiet, _ = talking(replace(ALWAYS, record_percent=0), recording_beep=True)
+    assert not quiet.commands(do.PlayPrompts)
+
+
 def test_a_caller_who_did_not_hear_it_did_not_consent() -> None:
     world = World(plans.plan(ALWAYS, recording_announcement=("recorded-line",)))
     world.login("13", "1003")

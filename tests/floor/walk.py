@@ -37,6 +37,8 @@ BUSY_PLAN = plans.plan(
         max_wait_prompts=(),
         overflow_number="5559999",
     ),
+    recording_announcement=("recorded-line",),
+    recording_beep=True,
 )
 NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
