@@ -1,10 +1,10 @@
 """Recording a leg: AMI's MixMonitor, because ARI has nothing that keeps the two sides apart and is as cheap.
 
-Measured, Asterisk's CPU per call of 15 s in which both sides speak, 10 at a time, 5 to 7 runs each on a busy
-2-core machine (they differ by a quarter): 121 ms without recording; 189 with MixMonitor; 209 with a snoop
-channel for each side and ARI's record (two channels and four requests more on the calls' own sockets); 223
-with ARI's record of the bridge, which mixes both sides into one. One action costs the engine 0.35 ms, in AMI's
-own thread.
+Measured, Asterisk's CPU per call of 15 s in which both sides speak, 10 at a time, 5 to 7 runs each on a
+busy 2-core machine (they differ by a quarter): 121 ms without recording; 189 with MixMonitor; 209 with a
+snoop channel for each side and ARI's record (two channels and four requests more on the calls' own sockets);
+223 with ARI's record of the bridge, which mixes both sides into one. One action costs the engine 0.35 ms, in
+AMI's own thread.
 
 What the caller says and what he hears go to two files of 8 kHz samples without a header, so that whatever is
 on the disk when Asterisk is killed can be read to its last byte (the last two seconds are still in Asterisk's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import csv
 import itertools
 import math
@@ -25,6 +26,7 @@ import pytest
 import redis
 
 from callcenter.floor.contacts import ContactState, Recording
+from callcenter.floor.events import RecordingSpaceSeen
 from callcenter.floor.records import Record, RecordingEnded
 from callcenter.history import connect, migrate
 from callcenter.paths import RunDirectory, recording_sides
@@ -32,10 +34,11 @@ from callcenter.recordings import disk, files, jobs, store
 from callcenter.recordings.archivist import Archivist
 from callcenter.recordings.model import Folders, RecordingName, RecordingRefused
 from callcenter.site import load
-from callcenter.state import encode, record_id
+from callcenter.state import Owner, encode, record_id
 from callcenter.work import WorkQueue
 
 from ..servers import RedisServer, eventually
+from . import redis_floor
 from .floors import NOON, closed, contact
 from .shell import Shell
 from .test_history import drain_now, put
@@ -273,6 +276,34 @@ def test_killed_in_the_middle_it_is_done_by_the_next(
     eventually(lambda: room.join() == "stored", "the dead job's lock is gone and the next one joins")
 
 
+@pytest.mark.long
+def test_a_job_whose_worker_was_killed_comes_again(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rq keeps the name of a dead worker's job for a while; then the next look sends it again."""
+    room.write()
+    room.remember(ended())
+    archivist = Archivist(room.site_path, room.run)
+    with slow_sox(tmp_path, monkeypatch) as (started, _):
+        first = worker(room)
+        archivist.look()
+        eventually(started.exists, "sox is called", 20)
+        for each in (psutil.Process(first.pid), *psutil.Process(first.pid).children(recursive=True)):
+            each.kill()
+        first.wait(10)
+    (room.run.heartbeat / "worker").unlink()
+    second = worker(room)
+    try:
+        for _ in range(60):
+            archivist.look()
+            if room.row().state == "stored":
+                return
+            time.sleep(5.0)
+        raise AssertionError("not within five minutes")
+    finally:
+        end(second)
+
+
 def test_killed_between_the_file_and_the_index(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.write()
     room.remember(ended())
@@ -420,6 +451,20 @@ def test_too_little_room_is_told_by_status(room: Room) -> None:
     assert said.code == 1
     assert "recording is stopped" in said.err
     assert "min_free_mb is 100000000" in said.err
+
+
+def test_the_floor_is_told_of_too_little_room(room: Room) -> None:
+    room.site_path.write_text(room.site_path.read_text() + "\n[recording]\nmin_free_mb = 100000000\n")
+
+    async def run() -> list[object]:
+        async with redis_floor.store(room.redis_url) as floor:
+            await floor.acquire(Owner.here())
+            await asyncio.to_thread(Archivist(room.site_path, room.run).look)
+            return [posted.event for posted in await floor.read_inbox("", block_ms=1000)]
+
+    (event,) = asyncio.run(run())
+    assert isinstance(event, RecordingSpaceSeen)
+    assert not event.enough
 
 
 # The command line.
