@@ -7,7 +7,8 @@ it off and on; each ends with one `RecordingEnded`, which is how the back office
 Known sharp edges:
 - A pause reaches Asterisk within milliseconds, not at once: pause first, ask for the card number then.
 - Redis and engine lost together: what was recorded on demand ends at the survey; what the queue's rule
-  records goes on in a new recording. Files of the old one are found on the disk.
+  records goes on in a new recording, and a pause is forgotten. Files of the old one are found on the disk.
+- An agent leg in the fallback queue is in no floor's hands: those conversations are not recorded.
 """
 
 from __future__ import annotations
@@ -143,9 +144,10 @@ def surveyed(scene: Scene, at: float, seen: Mapping[str, SeenLeg]) -> None:
         if running.started:
             scene.do(SilenceRecording(contact.id, running.paused_at > 0.0))
             continue
+        was_paused = running.paused_at > 0.0
         finish(scene, contact, at, stop=True)
         _start(scene, contact, at, running.asked_by)
-        if running.paused_at:
+        if was_paused:
             _pause(scene, contact, at)
 
 

@@ -252,6 +252,22 @@ def test_a_crash_before_asterisk_was_told_begins_it_anew() -> None:
     assert [record.fault == "" for record in ended(world)] == [False, True]
 
 
+def test_what_is_begun_anew_is_as_silent_as_it_was() -> None:
+    world = World(plans.plan(ALWAYS))
+    world.login("13", "1003")
+    caller = world.call("300")
+    world.run()
+    world.answer(world.leg_to("13"))
+    world.crash_next = True
+    world.run()
+    world.reconnect()
+    ask(world, caller, RecordingWish.PAUSE)
+    world.survey()
+    world.run()
+    check(world)
+    assert (bool(world.legs[caller].recording), world.legs[caller].silent) == (True, True)
+
+
 def test_a_floor_without_memory_records_under_a_new_name() -> None:
     world, caller = talking(ALWAYS)
     name = world.legs[caller].recording
