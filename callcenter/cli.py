@@ -25,7 +25,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "site": ("callcenter.site.cli", "site", "Check, compare, apply and roll back the site's configuration."),
     "agents": ("callcenter.people.cli", "agents", "Add, import and list agents; log them in and out."),
     "calls": ("callcenter.reports.cli", "calls", "List calls and show the time line of one."),
-    "queues": ("callcenter.reports.cli", "queues", "Show the queues live."),
+    "queues": ("callcenter.reports.cli", "queues", "Show the queues live; explain who takes a call."),
     "recordings": ("callcenter.recordings.cli", "recordings", "List, hear, export and remove recordings."),
     "report": ("callcenter.reports.cli", "report", "Figures of a day, with their formulas named."),
     "history": ("callcenter.history.cli", "history", "Migrate the records' database and check it for gaps."),

@@ -25,7 +25,9 @@ from callcenter.state.errors import StateError
 
 _NEWS = 12
 _PLAIN_EVERY_SECONDS = 10.0
-_WAITING = frozenset({ContactState.GREETING, ContactState.WAITING, ContactState.OFFERED})
+_WAITING = frozenset(
+    {ContactState.GREETING, ContactState.WAITING, ContactState.OFFERED, ContactState.CONNECTING}
+)
 _COLOURS = {Activity.TALKING: "green", Activity.OFFERED: "yellow", Activity.WRAPUP: "cyan"}
 
 

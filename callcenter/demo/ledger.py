@@ -20,7 +20,10 @@ SAME_INSTANT_SECONDS = 0.5  # a caller who hangs up just as the agent answers: b
 
 GAVE_UP = frozenset({Outcome.ABANDONED, Outcome.SHORT_ABANDONED})
 LET_GO = frozenset(
-    {Outcome.CLOSED, Outcome.FULL, Outcome.MAX_WAIT, Outcome.OVERFLOWED, Outcome.UNKNOWN_NUMBER}
+    {
+        *(Outcome.CLOSED, Outcome.FULL, Outcome.MAX_WAIT, Outcome.OVERFLOWED, Outcome.UNKNOWN_NUMBER),
+        *(Outcome.UNSTAFFED, Outcome.LONG_WAIT, Outcome.EXITED),
+    }
 )
 
 

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import exp
 from typing import TYPE_CHECKING
 
+from callcenter.floor.plan import Strategy
 from callcenter.floor.records import AgentState
 
 if TYPE_CHECKING:
     from callcenter.floor.events import AgentDefinition
+    from callcenter.floor.plan import QueuePlan
     from callcenter.floor.scene import Scene
+
+
+OCCUPANCY_SECONDS = 1800.0  # what an agent did so long ago counts 1/e for his occupancy
 
 
 class Presence(StrEnum):
@@ -82,6 +88,8 @@ class Agent:
     name: str
     queues: tuple[str, ...]
     language: str = ""
+    skills: dict[str, int] = field(default_factory=dict)  # never changed in place: lanes know it by identity
+    weights: dict[str, int] = field(default_factory=dict)  # by queue, where it is not 1
     pin_hash: str = field(default="", repr=False)
     presence: Presence = Presence.LOGGED_OUT
     reason: str = ""  # why not ready: a break reason, or "no-answer", "busy", "unreachable", "rejected"
@@ -94,6 +102,9 @@ class Agent:
     idle_since: float = 0.0  # the end of the last contact, or the moment of becoming ready
     offered_at: float = 0.0  # the last offer
     calls_taken: int = 0  # since log-in
+    occupancy: float = 0.0  # share of time in contacts, exponentially weighted, as it was at `since`
+    missed_in_row: int = 0  # offers, since the last one answered
+    resting_until: float = 0.0  # ready, but left alone after a missed offer
     logout_when_free: bool = False  # asked to log out during a contact
     removed: bool = False  # no longer published: leaves when free
     pin_failures: int = 0
@@ -125,7 +136,7 @@ def login(scene: Scene, at: float, number: str, phone: str) -> Refusal | None:
     if agent.presence is not Presence.LOGGED_OUT:
         _leave(scene, at, agent)
     scene.seats[phone] = number
-    agent.calls_taken = agent.pin_failures = 0
+    agent.calls_taken = agent.pin_failures = agent.missed_in_row = 0
     agent.idle_since = at
     if scene.plan.login_ready:
         change(scene, agent, at, presence=Presence.READY, reason="", phone=phone)
@@ -154,6 +165,7 @@ def ready(scene: Scene, at: float, number: str) -> Refusal | None:
     agent = scene.agents.get(number)
     if agent is None or agent.presence is Presence.LOGGED_OUT:
         return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    rested(scene, agent)
     if agent.presence is not Presence.READY:
         if agent.activity is not Activity.WRAPUP:
             agent.idle_since = at
@@ -198,9 +210,12 @@ def publish(scene: Scene, at: float, definitions: tuple[AgentDefinition, ...]) -
         moved = agent.queues != definition.queues
         if moved and agent.phone:
             scene.retire_fallback(agent)
+            scene.thinned.update(dict.fromkeys(agent.queues))
         agent.name, agent.queues = definition.name, definition.queues
         agent.language, agent.pin_hash, agent.removed = definition.language, definition.pin_hash, False
+        agent.skills, agent.weights = dict(definition.skills), dict(definition.weights)
         scene.file(agent)
+        scene.doubtful[agent.number] = None
         if moved and agent.phone:
             scene.tell_fallback(agent)
     for number in [n for n in scene.agents if n not in published]:
@@ -221,16 +236,18 @@ def offer(scene: Scene, at: float, agent: Agent, contact: str, queue: str, leg: 
 
 
 def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
-    """The offer came to nothing; `blame` ("no-answer", "busy", …) sets the agent not ready."""
+    """The offer came to nothing; with `blame` ("no-answer", "busy", …) the agent has missed it."""
+    queue = scene.queues.get(agent.queue)
     move(scene, agent, at, Move.OFFER_OVER, contact="", queue="")
     if blame and agent.presence is Presence.READY:
-        _set_not_ready(scene, at, agent, blame)
+        _missed(scene, at, agent, blame, queue.plan if queue else None)
     settle_phone(scene, at, agent)
     _go_if_asked(scene, at, agent)
 
 
 def connect(scene: Scene, at: float, agent: Agent) -> None:
     agent.calls_taken += 1
+    agent.missed_in_row = 0
     move(scene, agent, at, Move.CONNECT)
 
 
@@ -252,6 +269,14 @@ def wrapup_over(scene: Scene, at: float, agent: Agent) -> None:
     move(scene, agent, at, Move.WRAPUP_OVER, contact="", queue="")
     settle_phone(scene, at, agent)
     _go_if_asked(scene, at, agent)
+
+
+def rested(scene: Scene, agent: Agent) -> None:
+    """The pause after a missed offer is over."""
+    if agent.resting_until:
+        scene.stop(f"rest:{agent.number}")
+        agent.resting_until = 0.0
+        scene.file(agent)
 
 
 def leg_gone(scene: Scene, agent: Agent, leg: str) -> None:
@@ -299,6 +324,7 @@ def change(
     """Close the state the agent was in (one record) and begin the next. A clock that was set back, or an
     event told late, makes a state of no length, never one that ends before it began."""
     at = max(at, agent.since)
+    agent.occupancy = _occupancy(agent, at)
     scene.note(
         AgentState(
             at,
@@ -315,6 +341,8 @@ def change(
     agent.since = at
     if presence is not None:
         agent.presence = presence
+        if presence is not Presence.READY:
+            scene.thinned.update(dict.fromkeys(agent.queues))
     if reason is not None:
         agent.reason = reason
     if activity is not None:
@@ -332,7 +360,29 @@ def _in_contact(agent: Agent) -> bool:
     return agent.activity in (Activity.OFFERED, Activity.TALKING)
 
 
+def _occupancy(agent: Agent, at: float) -> float:
+    """What the occupancy has become since the agent's state last changed (see `routing.least_occupied`)."""
+    if agent.activity in (Activity.IDLE, Activity.ELSEWHERE):
+        return agent.occupancy and agent.occupancy * exp((agent.since - at) / OCCUPANCY_SECONDS)
+    return 1.0 - (1.0 - agent.occupancy) * exp((agent.since - at) / OCCUPANCY_SECONDS)
+
+
+def _missed(scene: Scene, at: float, agent: Agent, blame: str, plan: QueuePlan | None) -> None:
+    """By the queue's policy: not ready after so many in a row, till then left alone for a while. Where all
+    are rung, nobody in particular is to blame for not answering."""
+    together = plan is not None and plan.strategy is Strategy.RING_ALL and blame == "no-answer"
+    agent.missed_in_row += not together
+    if plan is None or (not together and 0 < plan.misses <= agent.missed_in_row):
+        agent.missed_in_row = 0
+        _set_not_ready(scene, at, agent, blame)
+    else:
+        agent.resting_until = at + plan.retry_after_seconds
+        scene.start(f"rest:{agent.number}", agent.resting_until)
+        scene.file(agent)
+
+
 def _set_not_ready(scene: Scene, at: float, agent: Agent, reason: str) -> None:
+    rested(scene, agent)
     change(scene, agent, at, presence=Presence.NOT_READY, reason=reason)
     scene.tell_fallback(agent)
 
@@ -345,6 +395,7 @@ def _go_if_asked(scene: Scene, at: float, agent: Agent) -> None:
 def _leave(scene: Scene, at: float, agent: Agent) -> None:
     """Off the phone and the floor; a removed agent is forgotten."""
     if agent.presence is not Presence.LOGGED_OUT:
+        rested(scene, agent)
         scene.stop(f"wrapup:{agent.number}")
         if agent.activity is Activity.WRAPUP:
             move(scene, agent, at, Move.WRAPUP_OVER, contact="", queue="")
@@ -359,5 +410,6 @@ def _leave(scene: Scene, at: float, agent: Agent) -> None:
             if name in scene.queues:
                 scene.queues[name].remove_free(agent.number)
         scene.freed.pop(agent.number, None)
+        scene.doubtful[agent.number] = None
         scene.agents.pop(agent.number, None)
         scene.outcome.agents.add(agent.number)

@@ -105,6 +105,7 @@ class TagLeg(Command):
     queue: str
     arrived_at: float
     language: str
+    head_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class ContactState(StrEnum):
     GREETING = "greeting"  # hears the greeting; not yet offered
     WAITING = "waiting"  # in the queue
     OFFERED = "offered"  # keeps the place in the queue while an agent's phone rings
+    CONNECTING = "connecting"  # the agent answered; the last is said to one or both before they are joined
     TALKING = "talking"
     LEAVING = "leaving"  # hears a last message, then is hung up or sent outside
     ENDING = "ending"  # recorded; the caller's leg is being hung up
@@ -31,13 +32,18 @@ class Cue(StrEnum):
     CALLER_GONE = "caller gone"
     CALLER_LEFT = "caller left to the dialplan"
     PLAYBACK_DONE = "playback done"
+    ANNOUNCE_DUE = "announcement due"
     ANSWER_DUE = "rung long enough"
+    BRIEF_LIMIT = "told long enough"
+    KEY_PRESSED = "key pressed"
     WAIT_LIMIT = "waited long enough"
+    WHISPER_DONE = "agent was told"
     RING_LIMIT = "agent did not answer in time"
     AGENT_ANSWERED = "agent answered"
     AGENT_GONE = "agent's leg gone"
     CONNECT_FAILED = "could not be joined"
     OUTSIDE_FAILED = "could not be sent outside"
+    WIDEN_DUE = "ring to be widened"
 
 
 @dataclass(slots=True)
@@ -65,20 +71,31 @@ class Contact:
     state: ContactState
     node: str = ""
     answered: bool = False  # the caller's leg is answered
-    queued_at: float = 0.0
+    queued_at: float = 0.0  # joined the first queue
+    joined_at: float = 0.0  # joined the queue he is in now
+    been_in: tuple[str, ...] = ()  # queues that he was moved out of, in order
     agent: str = ""  # offered or talking
     agent_leg: str = ""
+    ringing: dict[str, str] = field(default_factory=dict)  # other agents whose phones ring too -> their legs
     bridge: str = ""
     connected_at: float = 0.0
+    head_start: float = 0.0  # seconds by which he stands further in front than he came
+    widened: int = 0  # how many times his ring has been widened
+    held_for: str = ""  # waits for this agent alone
+    held_until: float = 0.0
     offers: int = 0
     tagged: bool = False  # the caller's leg knows his queue
     music: bool = False  # hears music
-    playback: str = ""  # the playback that the next step waits for
+    playback: str = ""  # what he hears: the next step waits for its end, or music goes on after it
+    whisper: str = ""  # the playback that the agent hears before the join
+    announced_at: float = 0.0  # the last announcement
+    unsaid: tuple[str, ...] = ()  # prompts for as soon as he waits in the queue that he was moved to
     playbacks: int = 0  # to number them
     leaving_as: str = ""  # the outcome, while LEAVING
     announced: bool = False  # heard that the call is recorded
     recording: Recording | None = None
     recordings: int = 0  # the number of the last one
+    leaving_to: str = ""  # the outside number he goes to after the message
 
 
 def answer(scene: Scene, contact: Contact) -> None:
@@ -103,14 +120,21 @@ def start_music(scene: Scene, contact: Contact, music: str) -> None:
 
 
 def stop_sounds(scene: Scene, contact: Contact) -> None:
-    """Whatever the caller hears: music or prompts."""
+    """Whatever the caller hears, music or prompts, and what his agent is told before the join."""
     if contact.music:
         contact.music = False
         scene.do(StopMusic(contact.id))
-    if contact.playback:
-        scene.playbacks.pop(contact.playback, None)
-        scene.do(StopPlayback(contact.playback))
-        contact.playback = ""
+    stop_prompts(scene, contact)
+
+
+def stop_prompts(scene: Scene, contact: Contact) -> None:
+    if not contact.playback and not contact.whisper:
+        return
+    for playback in (contact.playback, contact.whisper):
+        if playback:
+            scene.playbacks.pop(playback, None)
+            scene.do(StopPlayback(playback))
+    contact.playback = contact.whisper = ""
 
 
 def step(scene: Scene, contact: Contact, at: float, what: str, *, agent: str = "", detail: str = "") -> None:

@@ -9,24 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, recording
+from callcenter.floor import agents, recording, ringall
 from callcenter.floor.commands import DestroyBridge, HangUp, SendOutside
 from callcenter.floor.contacts import Contact, ContactState, answer, play, step, stop_sounds
 from callcenter.floor.records import ContactClosed, Outcome
+from callcenter.floor.sticky import remember
 
 if TYPE_CHECKING:
     from callcenter.floor.scene import Scene
+
+CONTACT_TIMERS = ("announce", "answer", "brief", "ring", "wait", "widen")  # each followed by the contact's id
 
 # What an unanswered caller's network is told (Q.850): user busy, unassigned number.
 _CAUSES: Mapping[str, int] = {Outcome.FULL: 17, Outcome.UNKNOWN_NUMBER: 1}
 
 
-def turn_away(scene: Scene, contact: Contact, at: float, outcome: Outcome, prompts: tuple[str, ...]) -> None:
+def turn_away(
+    scene: Scene,
+    contact: Contact,
+    at: float,
+    outcome: Outcome,
+    prompts: tuple[str, ...],
+    to_number: str = "",
+) -> None:
     """Say why, then hang up or send outside (`message_over`); at once where there is nothing to say."""
-    scene.stop(f"wait:{contact.id}")
-    scene.stop(f"answer:{contact.id}")
+    scene.stop_timers(("announce", "answer", "wait", "widen"), contact.id)
     stop_sounds(scene, contact)
-    contact.leaving_as = outcome.value
+    contact.leaving_as, contact.leaving_to = outcome.value, to_number
     contact.state = ContactState.LEAVING
     step(scene, contact, at, "turned away", detail=outcome.value)
     if prompts:
@@ -40,10 +49,11 @@ def message_over(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     """The last message was heard: to the number that the site names, else the caller is hung up."""
     scene.playbacks.pop(contact.playback, None)
     contact.playback = ""
-    number = _overflow_number(scene, contact)
-    if number:
+    if number := contact.leaving_to:
         scene.do(SendOutside(contact.id, number))
-        end(scene, contact, at, Outcome.OVERFLOWED, "centre", detail=f"{contact.leaving_as}, to {number}")
+        by_key = contact.leaving_as == Outcome.EXITED
+        outcome = Outcome.EXITED if by_key else Outcome.OVERFLOWED
+        end(scene, contact, at, outcome, "centre", detail=f"{contact.leaving_as}, to {number}")
     else:
         cause = 16 if contact.answered else _CAUSES.get(contact.leaving_as, 16)
         scene.do(HangUp(contact.id, cause))
@@ -67,22 +77,24 @@ def part(
 
 
 def drop_offer(scene: Scene, contact: Contact, at: float) -> None:
-    """Stop ringing the agent, who did nothing wrong."""
-    if contact.state is not ContactState.OFFERED:
+    """Stop ringing the agent (or all of them), or let him go before the join; he did nothing wrong."""
+    if contact.state not in (ContactState.OFFERED, ContactState.CONNECTING):
         return
     scene.stop(f"ring:{contact.id}")
     scene.do(HangUp(contact.agent_leg))
+    ringall.stop_others(scene, contact, at)
     if (agent := scene.agents.get(contact.agent)) is not None:
         agents.offer_over(scene, at, agent)
 
 
 def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: str, detail: str = "") -> None:
     """Write the contact's closing record; `ended_by` is "caller", "agent", "centre" or "switch"."""
-    for timer in ("ring", "wait", "answer"):
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(CONTACT_TIMERS, contact.id)
     step(scene, contact, at, outcome.value, agent=contact.agent, detail=detail or f"ended by {ended_by}")
     recording.finish(scene, contact, at, stop=outcome is Outcome.LEFT)
     talked = contact.connected_at > 0.0
+    if talked:
+        remember(scene, contact)
     waited_until = contact.connected_at if talked else at
     scene.note(
         ContactClosed(
@@ -102,6 +114,7 @@ def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: s
             talk_seconds=max(0.0, at - contact.connected_at) if talked else 0.0,
             offers=contact.offers,
             ended_by=ended_by,
+            first_queue=contact.been_in[0] if contact.been_in else "",
         )
     )
     contact.state = ContactState.ENDING
@@ -113,10 +126,5 @@ def forget(scene: Scene, contact: Contact) -> None:
     scene.stop(f"hangup:{contact.id}")
     scene.contacts.pop(contact.id, None)
     scene.playbacks.pop(contact.playback, None)
+    scene.playbacks.pop(contact.whisper, None)
     scene.outcome.contacts.add(contact.id)
-
-
-def _overflow_number(scene: Scene, contact: Contact) -> str:
-    if contact.leaving_as not in (Outcome.FULL, Outcome.MAX_WAIT):
-        return ""
-    return scene.queues[contact.queue].plan.overflow_number

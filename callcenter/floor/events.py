@@ -138,6 +138,7 @@ class SeenLeg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    head_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,8 @@ class AgentDefinition:
     queues: tuple[str, ...]
     language: str = ""
     pin_hash: str = field(default="", repr=False)
+    skills: dict[str, int] = field(default_factory=dict)  # name -> level
+    weights: dict[str, int] = field(default_factory=dict)  # queue -> weight, where it is not 1
 
 
 @dataclass(frozen=True, slots=True)

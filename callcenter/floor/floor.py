@@ -4,15 +4,17 @@
     outcome = floor.receive(CallArrived(at=…, contact=…, ani=…, dnis=…, arrived_at=…))
 
 The caller (the engine, the simulator, a test) saves what changed, then carries out the commands; one
-that fails comes back as CommandFailed. Nothing here reads a clock: time is `event.at`.
+that fails comes back as CommandFailed. Nothing here reads a clock or throws dice: time is
+`event.at`, chance comes with the event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, recording, sessions, survey
+from callcenter.floor import agents, events, journey, recording, ringall, sessions, survey, waiting, widening
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -27,6 +29,8 @@ from callcenter.floor.commands import (
 )
 from callcenter.floor.contacts import Contact, ContactState, Cue
 from callcenter.floor.events import Event, Failure
+from callcenter.floor.figures import AnswerPace
+from callcenter.floor.matching import settle
 from callcenter.floor.plan import FloorPlan
 from callcenter.floor.records import NightSwitched
 from callcenter.floor.scene import Outcome, Scene
@@ -54,44 +58,41 @@ class Floor:
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
         self.scene.recording_space = meta.get("recording_space") != "0"
+        self.scene.regulars.restore(meta)
+        for name, queue in self.scene.queues.items():
+            queue.pace = AnswerPace.read(meta.get(f"{waiting.PACE_KEY}{name}", ""))
 
-    def receive(self, event: Event) -> Outcome:
-        """Act on one event.
+    def receive(self, event: Event, chance: float = 0.0) -> Outcome:
+        """Act on one event. `chance`, uniform in [0, 1) and new for each event, feeds the random strategies.
 
         An event that fits nothing (late, repeated, unknown leg) changes nothing; if it should not have
         come at all, `Outcome.oddities` says so.
         """
         scene = self.scene
         outcome = scene.outcome = Outcome()
+        scene.chance = chance
         _RECEIVE[type(event)](scene, event)
-        if scene.connected and (scene.freed or scene.unsettled or scene.newly_waiting):
-            _settle(scene, event.at)
+        if scene.connected:
+            if scene.thinned:
+                _reconsider(scene, event.at)
+            if scene.freed or scene.unsettled or scene.newly_waiting or scene.doubtful:
+                settle(scene, event.at)
         return outcome
 
 
-def _settle(scene: Scene, at: float) -> None:
-    """Bring waiting callers and free agents together: of the queues that an event touched, the caller who
-    came first is offered to his queue's best free agent, as long as there are both."""
-    names = scene.unsettled
-    for number in scene.freed:
-        names.update(dict.fromkeys(scene.agents[number].queues))
-    queues = [q for name in names if (q := scene.queues.get(name)) is not None]
-    while both := [q for q in queues if q.waiting and q.free]:
-        queue = min(both, key=lambda q: q.waiting[0])
-        journey.offer(scene, scene.contacts[queue.first_caller], scene.agents[queue.best_agent], at)
-        queues = both
-    scene.unsettled.clear()
-    scene.freed.clear()
-    for contact_id in scene.newly_waiting:
-        contact = scene.contacts.get(contact_id)
-        if contact is not None and contact.state in (ContactState.WAITING, ContactState.OFFERED):
-            journey.entertain(scene, contact, at)
-    scene.newly_waiting.clear()
+def _reconsider(scene: Scene, at: float) -> None:
+    """Agents have gone from some queues: their rules may send on those who wait there."""
+    for name in scene.thinned:
+        if (queue := scene.queues.get(name)) is not None and queue.plan.overflow:
+            for contact_id in queue.waiting_ids():
+                journey.reconsider(scene, scene.contacts[contact_id], at)
+    scene.thinned.clear()
 
 
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
     if contact is not None:
+        ringall.answered_by(contact, scene.agent_legs[event.leg])
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
@@ -111,8 +112,9 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
         else:
             scene.stop(f"hangup:{leg}")
             del scene.agent_legs[leg]
-        if contact is not None:
-            journey.happen(scene, contact, at, Cue.AGENT_GONE, BLAME.get(event.cause, "unreachable"))
+        blame = BLAME.get(event.cause, "unreachable")
+        if contact is not None and not ringall.one_gone(scene, contact, number, at, blame):
+            journey.happen(scene, contact, at, Cue.AGENT_GONE, blame)
 
 
 def _leg_left(scene: Scene, event: events.LegLeft) -> None:
@@ -129,12 +131,20 @@ def _digit(scene: Scene, event: events.DigitPressed) -> None:
         sessions.digit(scene, session, event.at, event.digit)
     elif (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
         recording.key(scene, contact, event.at, event.digit)
+    elif (contact := scene.contacts.get(event.leg)) is not None and (
+        contact.state,
+        Cue.KEY_PRESSED,
+    ) in journey.ROWS:
+        journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
     leg = scene.playbacks.pop(event.playback, "")
+    note = "failed" if event.failed else ""
     if (contact := scene.contacts.get(leg)) is not None and contact.playback == event.playback:
-        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE, "failed" if event.failed else "")
+        journey.happen(scene, contact, event.at, Cue.PLAYBACK_DONE, note)
+    elif contact is not None and contact.whisper == event.playback:
+        journey.happen(scene, contact, event.at, Cue.WHISPER_DONE, note)
     elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
         sessions.playback_done(scene, session)
 
@@ -170,9 +180,9 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
 
 
 def _timer(scene: Scene, event: events.TimerFired) -> None:
-    if event.timer not in scene.timers:
-        return  # stopped by what came between its deadline and now
-    scene.timers.discard(event.timer)
+    if scene.timers.get(event.timer, inf) > event.at:
+        return  # stopped, or set anew, by what came between its deadline and now
+    del scene.timers[event.timer]
     kind, _, subject = event.timer.partition(":")
     if kind in _CONTACT_TIMERS:
         if (contact := scene.contacts.get(subject)) is not None:
@@ -180,6 +190,9 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
     elif kind == "wrapup":
         if (agent := scene.agents.get(subject)) is not None and agent.activity is agents.Activity.WRAPUP:
             agents.wrapup_over(scene, event.at, agent)
+    elif kind == "rest":
+        if (agent := scene.agents.get(subject)) is not None:
+            agents.rested(scene, agent)
     elif kind == "session":
         if (session := scene.sessions.get(subject)) is not None:
             sessions.timed_out(scene, session, event.at)
@@ -190,7 +203,14 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
         survey.fallback_empty(scene)
 
 
-_CONTACT_TIMERS = {"ring": Cue.RING_LIMIT, "wait": Cue.WAIT_LIMIT, "answer": Cue.ANSWER_DUE}
+_CONTACT_TIMERS = {
+    "announce": Cue.ANNOUNCE_DUE,
+    "answer": Cue.ANSWER_DUE,
+    "brief": Cue.BRIEF_LIMIT,
+    "ring": Cue.RING_LIMIT,
+    "wait": Cue.WAIT_LIMIT,
+    "widen": Cue.WIDEN_DUE,
+}
 
 
 def _pin_checked(scene: Scene, event: events.PinChecked) -> None:
@@ -204,7 +224,15 @@ def _people(scene: Scene, event: events.PeoplePublished) -> None:
 
 
 def _plan(scene: Scene, event: events.PlanApplied) -> None:
+    """Those who wait go on under the new plan's rules and announcements."""
     scene.take_plan(event.plan)
+    widening.replan(scene, event.at)
+    scene.thinned.update(dict.fromkeys(scene.queues))
+    for contact in scene.contacts.values():
+        if contact.state is ContactState.WAITING:
+            scene.stop(f"wait:{contact.id}")
+            scene.stop(f"announce:{contact.id}")
+            scene.newly_waiting.append(contact.id)
 
 
 def _switch_lost(scene: Scene, _event: events.SwitchLost) -> None:
@@ -259,7 +287,8 @@ def _contact_of_agent_leg(scene: Scene, leg: str) -> Contact | None:
     if agent is None or agent.leg != leg:
         return None
     contact = scene.contacts.get(agent.contact)
-    return contact if contact is not None and contact.agent_leg == leg else None
+    mine = contact is not None and leg in (contact.agent_leg, contact.ringing.get(agent.number))
+    return contact if mine else None
 
 
 _Receive: TypeAlias = Callable[[Scene, Any], None]

@@ -1,5 +1,8 @@
 """A caller's way through the floor: arrives, hears the greeting, waits, is offered, talks, leaves.
 
+What he hears while he waits and the rules by which he leaves a queue are in `waiting.py`, what is said
+before the join in `briefing.py`.
+
 `ROWS` says, for each state and each thing that can happen (`Cue`), which function acts and into which
 states it may lead; `make states` prints the picture from it. What has no row is told to the log and
 changes nothing: late and repeated events from Asterisk are normal.
@@ -7,15 +10,26 @@ changes nothing: late and repeated events from Asterisk are normal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents, recording
+from callcenter.floor import agents, briefing, recording, ringall, waiting, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
-from callcenter.floor.contacts import Contact, ContactState, Cue, answer, play, start_music, step, stop_sounds
+from callcenter.floor.contacts import (
+    Contact,
+    ContactState,
+    Cue,
+    answer,
+    play,
+    start_music,
+    step,
+    stop_prompts,
+    stop_sounds,
+)
 from callcenter.floor.endings import (
+    CONTACT_TIMERS,
     drop_offer,
     end,
     forget,
@@ -33,11 +47,18 @@ if TYPE_CHECKING:
     from callcenter.floor.scene import Scene
 
 
-def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
+def arrive(
+    scene: Scene,
+    event: CallArrived,
+    accepted: bool = False,
+    queue: str = "",
+    head_start: float | None = None,
+) -> None:
     """A caller is here: greet, queue, or turn away. A repeated arrival changes nothing.
 
     Whoever comes answered, or was in a queue before (`accepted`), has heard the greeting and keeps his
-    place: he comes back after a restart or from the fallback queue.
+    place: he comes back after a restart or from the fallback queue. `queue` is where he was then, "" for
+    the service's; `head_start` is what he had then, None for his number's.
     """
     if event.contact in scene.contacts:
         return
@@ -55,20 +76,24 @@ def arrive(scene: Scene, event: CallArrived, accepted: bool = False) -> None:
         node=event.node,
         answered=event.answered,
     )
+    if head_start is None:
+        head_start = float(service.head_start_seconds) if service else 0.0
+    contact.head_start = head_start
     scene.contacts[contact.id] = contact
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, event.at, "arrived", detail=f"{contact.ani} -> {contact.dnis}")
     if service is None:
         turn_away(scene, contact, event.at, Outcome.UNKNOWN_NUMBER, ("unknown-number",))
         return
-    queue = scene.queues[service.queue]
+    if queue in scene.queues:
+        contact.queue = queue
     if not _is_served(scene, service, event.arrived_at):
         turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
-    elif not accepted and queue.plan.max_waiting and len(queue.waiting) >= queue.plan.max_waiting:
-        turn_away(scene, contact, event.at, Outcome.FULL, queue.plan.full_prompts)
-    elif (prompts := recording.greeting(scene, contact)) and not accepted:
+    elif not accepted and waiting.overflow(scene, contact, event.at, joining=True):
+        pass  # sent away
+    elif not accepted and (greeting := recording.greeting(scene, contact)):
         answer(scene, contact)
-        play(scene, contact, prompts)
+        play(scene, contact, greeting)
         contact.state = ContactState.GREETING
         step(scene, contact, event.at, "greeting")
     else:
@@ -89,16 +114,27 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
     """Ring a free agent for the first caller of a queue."""
     queue = scene.queues[contact.queue]
     queue.leave(contact)
-    contact.offers += 1
     contact.state = ContactState.OFFERED
     contact.agent = agent.number
-    contact.agent_leg = f"{contact.id}~{agent.number}~{contact.offers}"
+    contact.agent_leg = _ring(scene, contact, agent, at)
+    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
+
+
+def offer_to(scene: Scene, contact: Contact, others: Iterable[str], at: float) -> None:
+    """Ring these free agents too: the first answer wins (`ringall`)."""
+    for number in others:
+        contact.ringing[number] = _ring(scene, contact, scene.agents[number], at)
+
+
+def _ring(scene: Scene, contact: Contact, agent: Agent, at: float) -> str:
+    contact.offers += 1
+    leg = f"{contact.id}~{agent.number}~{contact.offers}"
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "offered", agent=agent.number)
-    agents.offer(scene, at, agent, contact.id, contact.queue, contact.agent_leg)
+    agents.offer(scene, at, agent, contact.id, contact.queue, leg)
     scene.do(
         RingAgent(
-            leg=contact.agent_leg,
+            leg=leg,
             contact=contact.id,
             agent=agent.number,
             phone=agent.phone,
@@ -106,11 +142,11 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
             ani=contact.ani,
             dnis=contact.dnis,
             language=contact.language,
-            ring_seconds=queue.plan.ring_seconds,
+            ring_seconds=scene.queues[contact.queue].plan.ring_seconds,
             arrived_at=contact.arrived_at,
         )
     )
-    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
+    return leg
 
 
 def entertain(scene: Scene, contact: Contact, at: float) -> None:
@@ -120,10 +156,22 @@ def entertain(scene: Scene, contact: Contact, at: float) -> None:
     without: the agent's leg tells it, and the request would cost as much as a bridge.
     """
     plan = scene.queues[contact.queue].plan
+    scene.outcome.contacts.add(contact.id)
     if contact.state is ContactState.WAITING and not contact.tagged:
         contact.tagged = True
-        scene.do(TagLeg(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language))
-    if contact.music:
+        scene.do(
+            TagLeg(
+                *(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language),
+                contact.head_start,
+            )
+        )
+    if contact.state is ContactState.WAITING:
+        if contact.unsaid:
+            waiting.say(scene, contact, contact.unsaid)
+            contact.unsaid = ()
+        if plan.overflow or plan.announce or plan.messages:
+            waiting.arm(scene, contact, at)
+    if contact.music or contact.playback:
         return
     offered = contact.state is ContactState.OFFERED and not contact.answered
     if offered and (
@@ -141,13 +189,26 @@ def entertain(scene: Scene, contact: Contact, at: float) -> None:
 
 def join_queue(scene: Scene, contact: Contact, at: float) -> None:
     """Into the queue at the place that the arrival gives."""
-    plan = scene.queues[contact.queue].plan
     contact.queued_at = contact.queued_at or at
+    contact.joined_at = at
     contact.playback = ""
-    if plan.max_wait_seconds:
-        scene.start(f"wait:{contact.id}", contact.queued_at + plan.max_wait_seconds)
     step(scene, contact, at, "queued")
+    widening.begin(scene, contact, at)
     _wait(scene, contact)
+
+
+def reconsider(scene: Scene, contact: Contact, at: float) -> None:
+    """Apply the rules of his queue to one who waits: he is sent away, moved, or goes on waiting."""
+    if contact.state is not ContactState.WAITING:
+        return
+    scene.outcome.contacts.add(contact.id)
+    before = contact.queue
+    if waiting.overflow(scene, contact, at, joining=False):
+        return
+    if contact.queue != before:
+        join_queue(scene, contact, at)
+    else:
+        waiting.arm(scene, contact, at)
 
 
 def pair(scene: Scene, contact: Contact, agent: Agent, leg: str, bridge: str, at: float) -> None:
@@ -179,8 +240,7 @@ def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
 
 def set_aside(scene: Scene, contact: Contact, at: float) -> None:
     """What was saved of a living caller is out of date: forget it without an outcome; he is taken in anew."""
-    for timer in ("ring", "wait", "answer"):
-        scene.stop(f"{timer}:{contact.id}")
+    scene.stop_timers(CONTACT_TIMERS, contact.id)
     if contact.queue in scene.queues:
         scene.queues[contact.queue].leave(contact)
     step(scene, contact, at, "found elsewhere", agent=contact.agent)
@@ -192,8 +252,10 @@ def set_aside(scene: Scene, contact: Contact, at: float) -> None:
 
 
 def _greeted(scene: Scene, contact: Contact, at: float, note: str) -> None:
+    contact.playback = ""
     recording.greeted(scene, contact, failed=bool(note))
-    join_queue(scene, contact, at)
+    if not waiting.overflow(scene, contact, at, joining=True):
+        join_queue(scene, contact, at)
 
 
 def _caller_gave_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
@@ -201,6 +263,8 @@ def _caller_gave_up(scene: Scene, contact: Contact, at: float, _note: str) -> No
     queue = scene.queues[contact.queue]
     queue.leave(contact)
     waited = at - (contact.queued_at or contact.arrived_at)
+    if contact.state is not ContactState.GREETING:
+        queue.pace.abandoned(waiting.seconds_here(contact, at))
     short = contact.queued_at == 0.0 or waited < queue.plan.short_abandon_seconds
     end(scene, contact, at, Outcome.SHORT_ABANDONED if short else Outcome.ABANDONED, "caller")
     forget(scene, contact)
@@ -223,16 +287,52 @@ def _answer_and_play_music(scene: Scene, contact: Contact, _at: float, _note: st
         start_music(scene, contact, scene.queues[contact.queue].plan.ringing_music)
 
 
-def _waited_too_long(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    queue = scene.queues[contact.queue]
-    queue.leave(contact)
-    turn_away(scene, contact, at, Outcome.MAX_WAIT, queue.plan.max_wait_prompts)
+def _wait_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    reconsider(scene, contact, at)
+
+
+def _key_pressed(scene: Scene, contact: Contact, at: float, digit: str) -> None:
+    """A key of the queue's leads out of it, also while an agent's phone rings; others mean nothing."""
+    target = waiting.exit_of(scene, contact, digit)
+    if target is None:
+        return
+    if contact.state is ContactState.OFFERED:
+        drop_offer(scene, contact, at)
+        contact.agent = contact.agent_leg = ""
+        contact.state = ContactState.WAITING
+    if waiting.send_on(scene, contact, at, target, Outcome.EXITED, f"key {digit}"):
+        return
+    if not waiting.overflow(scene, contact, at, joining=True):
+        join_queue(scene, contact, at)
 
 
 def _agent_answered(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.stop(f"ring:{contact.id}")
-    scene.stop(f"wait:{contact.id}")
+    widening.stop(scene, contact)
+    ringall.stop_others(scene, contact, at)
+    waiting.note_answer(scene, contact, scene.agents[contact.agent], at)
+    plan = scene.queues[contact.queue].plan
+    if plan.whisper or plan.tell_agent_number:
+        step(scene, contact, at, "agent answered", agent=contact.agent)
+        briefing.brief(scene, contact, at)
+    else:
+        _join(scene, contact, at, "")
+
+
+def _caller_told(scene: Scene, contact: Contact, at: float, note: str) -> None:
+    if briefing.briefed(scene, contact, at, note, agent=False):
+        _join(scene, contact, at, "")
+
+
+def _agent_told(scene: Scene, contact: Contact, at: float, note: str) -> None:
+    if briefing.briefed(scene, contact, at, note, agent=True):
+        _join(scene, contact, at, "")
+
+
+def _join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    scene.stop_timers(("announce", "brief", "wait"), contact.id)
     stop_sounds(scene, contact)
+    contact.unsaid = ()
     answer(scene, contact)
     contact.state = ContactState.TALKING
     contact.connected_at = at
@@ -252,20 +352,32 @@ def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None
     contact.state = ContactState.WAITING
     if agent is not None:
         agents.offer_over(scene, at, agent, blame)
-    if _is_past_limit(scene, contact, at):
-        _waited_too_long(scene, contact, at, "")
-    else:
+    widening.let_go(scene, contact, at)
+    before = contact.queue
+    if waiting.overflow(scene, contact, at, joining=False):
+        return
+    if contact.queue == before:
         _wait(scene, contact)
+    else:
+        join_queue(scene, contact, at)
+
+
+def _agent_gone_before_the_join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    """He answered and hung up before he was joined: the caller keeps the place."""
+    scene.stop(f"brief:{contact.id}")
+    stop_prompts(scene, contact)
+    widening.go_on(scene, contact, at)
+    _offer_failed(scene, contact, at, "rejected")
 
 
 def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.do(HangUp(contact.agent_leg))
+    ringall.stop_others(scene, contact, at, "no-answer")
     _offer_failed(scene, contact, at, "no-answer")
 
 
 def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     """Both legs live but could not be bridged: the caller goes back to his place, the agent is freed."""
-    queue = scene.queues[contact.queue]
     agent = scene.agents.get(contact.agent)
     scene.do(DestroyBridge(contact.bridge))
     scene.do(HangUp(contact.agent_leg))
@@ -273,11 +385,13 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
     recording.finish(scene, contact, at, stop=True)
     contact.agent = contact.agent_leg = contact.bridge = ""
     contact.connected_at = 0.0
+    contact.joined_at = at  # the rules of the queue begin anew: he was served, and it was our fault
+    contact.announced_at = 0.0
     contact.state = ContactState.WAITING
     if agent is not None:
         agents.release(scene, at, agent, 0)
-    if queue.plan.max_wait_seconds:
-        scene.start(f"wait:{contact.id}", at + queue.plan.max_wait_seconds)
+    contact.held_for = ""
+    widening.go_on(scene, contact, at)
     _wait(scene, contact)
 
 
@@ -315,6 +429,7 @@ class Row:
 
 _S = ContactState
 _WAIT = (_S.WAITING, _S.OFFERED)
+_AWAY = (*_WAIT, _S.LEAVING, _S.ENDING)  # a rule of the queue may send him away
 
 # How a contact begins, by `arrive` and `pair`.
 BEGINNINGS: Mapping[ContactState, str] = {
@@ -326,20 +441,36 @@ BEGINNINGS: Mapping[ContactState, str] = {
 }
 
 ROWS: Mapping[tuple[ContactState, Cue], Row] = {
-    (_S.GREETING, Cue.PLAYBACK_DONE): Row(_greeted, _WAIT),
+    (_S.GREETING, Cue.PLAYBACK_DONE): Row(_greeted, _AWAY),
     (_S.GREETING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.GREETING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.WAITING, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.WAITING,)),
-    (_S.WAITING, Cue.WAIT_LIMIT): Row(_waited_too_long, (_S.LEAVING, _S.ENDING)),
+    (_S.WAITING, Cue.WIDEN_DUE): Row(widening.widen, (_S.WAITING, _S.OFFERED)),
+    (_S.WAITING, Cue.ANNOUNCE_DUE): Row(waiting.announce, (_S.WAITING,)),
+    (_S.WAITING, Cue.PLAYBACK_DONE): Row(waiting.heard, (_S.WAITING,)),
+    (_S.WAITING, Cue.KEY_PRESSED): Row(_key_pressed, _AWAY),
+    (_S.WAITING, Cue.WAIT_LIMIT): Row(_wait_limit, _AWAY),
     (_S.WAITING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
-    (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.TALKING,)),
-    (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, (*_WAIT, _S.LEAVING, _S.ENDING)),
-    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_WAIT, _S.LEAVING, _S.ENDING)),
+    (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.CONNECTING, _S.TALKING)),
+    (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, _AWAY),
+    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, _AWAY),
+    (_S.OFFERED, Cue.ANNOUNCE_DUE): Row(_stay, (_S.OFFERED,)),
+    (_S.OFFERED, Cue.PLAYBACK_DONE): Row(waiting.heard, (_S.OFFERED,)),
+    (_S.OFFERED, Cue.KEY_PRESSED): Row(_key_pressed, (_S.OFFERED, *_AWAY)),
     (_S.OFFERED, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.OFFERED,)),
     (_S.OFFERED, Cue.WAIT_LIMIT): Row(_stay, (_S.OFFERED,)),
+    (_S.OFFERED, Cue.WIDEN_DUE): Row(widening.widen, (_S.OFFERED,)),
     (_S.OFFERED, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
     (_S.OFFERED, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
+    (_S.CONNECTING, Cue.PLAYBACK_DONE): Row(_caller_told, (_S.CONNECTING, _S.TALKING)),
+    (_S.CONNECTING, Cue.WHISPER_DONE): Row(_agent_told, (_S.CONNECTING, _S.TALKING)),
+    (_S.CONNECTING, Cue.BRIEF_LIMIT): Row(_join, (_S.TALKING,)),
+    (_S.CONNECTING, Cue.AGENT_GONE): Row(_agent_gone_before_the_join, _AWAY),
+    (_S.CONNECTING, Cue.AGENT_ANSWERED): Row(_stay, (_S.CONNECTING,)),
+    (_S.CONNECTING, Cue.ANSWER_DUE): Row(_answer_and_play_music, (_S.CONNECTING,)),
+    (_S.CONNECTING, Cue.CALLER_GONE): Row(_caller_gave_up, (None,)),
+    (_S.CONNECTING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.TALKING, Cue.AGENT_GONE): Row(_agent_hung_up, (_S.ENDING,)),
     (_S.TALKING, Cue.CALLER_GONE): Row(_caller_hung_up, (None,)),
     (_S.TALKING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
@@ -360,11 +491,6 @@ def _is_served(scene: Scene, service: ServicePlan, at: float) -> bool:
         return False
     hours = scene.plan.hours.get(service.hours)
     return hours is None or is_open(hours, at)
-
-
-def _is_past_limit(scene: Scene, contact: Contact, at: float) -> bool:
-    limit = scene.queues[contact.queue].plan.max_wait_seconds
-    return limit > 0 and at >= contact.queued_at + limit
 
 
 def _wait(scene: Scene, contact: Contact) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from enum import StrEnum
 
+from callcenter.floor.skills import ANYBODY, Expression
+
 ANY_NUMBER = "*"  # the service for a DNIS that no other names
 
 
@@ -14,6 +16,60 @@ class Strategy(StrEnum):
     LONGEST_IDLE = "longest_idle"
     ROUND_ROBIN = "round_robin"
     FEWEST_CALLS = "fewest_calls"
+    LEAST_OCCUPIED = "least_occupied"
+    TOP_DOWN = "top_down"
+    RING_ALL = "ring_all"
+    RANDOM = "random"
+    WEIGHTED_RANDOM = "weighted_random"
+
+
+class OverflowWhen(StrEnum):
+    """What makes a queue pass a caller on. `seconds` and `count` are the rule's."""
+
+    WAIT = "wait"  # he has waited `seconds` in this queue
+    LENGTH = "length"  # `count` callers wait already; looked at when he joins
+    NOBODY_STAFFED = "nobody_staffed"  # nobody who serves the queue is logged in; he has waited `seconds`
+    NOBODY_READY = "nobody_ready"  # nobody of them is ready, wrap-up apart; he has waited `seconds`
+    EXPECTED_WAIT = "expected_wait"  # he would wait more than `seconds` from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a caller goes who leaves a queue: another queue, an outside number, else he is hung up.
+
+    The prompts are played first; on the way to another queue he keeps his place while he hears them.
+    """
+
+    to_queue: str = ""
+    to_number: str = ""
+    prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow(Target):
+    """One rule of a queue; of several that apply the first counts."""
+
+    when: OverflowWhen = OverflowWhen.WAIT
+    seconds: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """What a waiting caller is told of his wait: `first_after` seconds, then `every` so many."""
+
+    position: bool = False
+    expected_wait: bool = False
+    first_after: int = 15
+    every: int = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Prompts played `every` so many seconds while a caller waits."""
+
+    prompts: tuple[str, ...]
+    every: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +100,20 @@ class ServicePlan:
     numbers: tuple[str, ...]
     queue: str
     language: str
+    skills: Expression = ANYBODY  # asked for besides what the queue asks for
+    head_start_seconds: int = 0  # its callers stand in the queue as if they had come so much earlier
+    agent: str = ""  # takes its callers first, for the queue's sticky_seconds
     hours: str = ""  # "" for always open
     night_switch: bool = True  # obeys the night switch
     closed_prompts: tuple[str, ...] = ("closed",)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """What a caller asks of an agent when he has been in the queue for `after` seconds."""
+
+    after: int
+    skills: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +121,13 @@ class QueuePlan:
     name: str
     title: str
     strategy: Strategy = Strategy.LONGEST_IDLE
+    skills: Expression = ANYBODY  # what an agent must have
+    prefer: tuple[str, ...] = ()  # highest level of these skills first, then by the strategy
+    rings: tuple[Ring, ...] = ()  # take the place of `skills`, one after the other, `after` ascending
+    weight_seconds: int = 0  # its callers go before those of other queues, as if they had waited longer
+    sticky_seconds: int = 0  # a caller waits so long for the agent he last talked to (or his number's)
+    misses: int = 1  # so many offers missed in a row set an agent not ready; 0: never
+    retry_after_seconds: int = 5  # an agent who missed an offer and stays ready is left alone for so long
     ring_seconds: int = 20  # an agent's phone rings so long before it counts as not answered
     wrapup_seconds: int = 0  # 0: none
     service_level_seconds: int = 20
@@ -62,13 +136,17 @@ class QueuePlan:
     music: str = ""  # music class while waiting; "" keeps the caller ringing
     answer_after_seconds: int = 20  # with music "": ring so long at most, then answer
     ringing_music: str = "default"  # what a caller hears after answer_after_seconds
-    max_wait_seconds: int = 0  # 0: no limit
-    max_waiting: int = 0  # 0: no limit
-    full_prompts: tuple[str, ...] = ("queue-full",)
-    max_wait_prompts: tuple[str, ...] = ("max-wait",)
-    overflow_number: str = ""  # where a caller goes after the message; "" hangs up
     record_percent: int = 0  # so many of a hundred conversations are recorded from their begin
     record_on_demand: bool = False  # any other may be, when somebody asks
+    announce: Announce | None = None
+    messages: tuple[Message, ...] = ()
+    exits: Mapping[str, Target] = field(default_factory=dict)  # by the digit that a waiting caller presses
+    overflow: tuple[Overflow, ...] = ()
+    tell_agent_number: bool = False  # the caller hears who will serve him, then both are joined
+    whisper: bool = (
+        False  # the agent hears `title_prompts` and how long the caller waited, then both are joined
+    )
+    title_prompts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,10 @@ class Outcome(StrEnum):
     CLOSED = "closed"  # outside opening hours
     FULL = "full"  # the queue was full
     MAX_WAIT = "max_wait"  # waited the longest allowed
-    OVERFLOWED = "overflowed"  # sent to the outside number
+    UNSTAFFED = "unstaffed"  # nobody was logged in or ready to serve him
+    LONG_WAIT = "long_wait"  # he would have waited too long
+    EXITED = "exited"  # pressed a key of the queue's that leads out of it
+    OVERFLOWED = "overflowed"  # sent to an outside number by a rule of the queue
     UNKNOWN_NUMBER = "unknown_number"  # nobody serves the dialled number
     LOST = "lost"  # cut off by our side: Asterisk ended under the call
     LEFT = "left"  # taken out of our hands (an operator, a dialplan)
@@ -39,8 +42,8 @@ class ContactStep(Record):
 class ContactClosed(Record):
     """The whole of a contact, written once when it ends. Times 0.0 where that never happened.
 
-    `wait_seconds` is from joining the queue to the connect or the end; `talk_seconds` from the
-    connect to the end.
+    `wait_seconds` is from joining the (first) queue to the connect or the end; `talk_seconds` from the
+    connect to the end. `queue` is the last one, `first_queue` where he began if that is another.
     """
 
     contact: str
@@ -58,6 +61,22 @@ class ContactClosed(Record):
     talk_seconds: float
     offers: int
     ended_by: str  # "caller", "agent", "centre", "switch"
+    first_queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMoved(Record):
+    """A caller went on from one queue to another; his wait goes on. `cause` is the rule or "key 1".
+
+    `wait_seconds` is his time in `queue`; 0 when he was moved on arrival.
+    """
+
+    contact: str
+    queue: str
+    to_queue: str
+    cause: str
+    arrived_at: float
+    wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

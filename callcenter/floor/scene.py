@@ -6,7 +6,7 @@ nothing. It keeps the indexes: which leg belongs to what, which agent sits at wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from callcenter.floor.agents import Activity, Agent, Presence
@@ -16,6 +16,8 @@ from callcenter.floor.plan import ANY_NUMBER, FloorPlan, QueuePlan, ServicePlan
 from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
 from callcenter.floor.sessions import Session
+from callcenter.floor.skills import ANYBODY
+from callcenter.floor.sticky import Regulars
 
 
 @dataclass(slots=True)
@@ -39,15 +41,20 @@ class Scene:
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
         self.seats: dict[str, str] = {}  # phone -> agent logged in there
-        self.timers: set[str] = set()
+        self.timers: dict[str, float] = {}  # timer -> when it is due
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
         self.recording_space = True  # there is room on the disk
         self.keyed: dict[str, str] = {}  # an agent's leg in a conversation -> begin of a code
+        self.regulars = Regulars()
+        self.chance = 0.0  # of the event at hand
         self.connected = True  # to Asterisk; nothing is offered while it is not
         self.outcome = Outcome()
         self.freed: dict[str, None] = {}  # agents to find a caller for, in order
+        self.doubtful: dict[str, None] = {}  # agents who may have gone: does anybody wait for them alone?
         self.unsettled: dict[str, None] = {}  # queues to look at, in order
+        self.rung_together: dict[str, None] = {}  # contacts for whom all free agents ring
+        self.thinned: dict[str, None] = {}  # queues that an agent left or is not ready for any more
         self.newly_waiting: list[str] = []  # contacts who have just come (back) to waiting
         self.plan = plan
         self.take_plan(plan)
@@ -59,10 +66,13 @@ class Scene:
         used = {c.queue for c in self.contacts.values()}
         for name in [n for n in self.queues if n not in plan.queues and n not in used]:
             del self.queues[name]
+        asked = {s.name: s.skills for s in plan.services.values() if s.skills != ANYBODY}
         for name, queue_plan in plan.queues.items():
-            fresh = Queue(queue_plan)
+            fresh = Queue(queue_plan, asked)
             if (old := self.queues.get(name)) is not None:
-                fresh.waiting = old.waiting
+                for contact_id in old.waiting_ids():
+                    fresh.join(self.contacts[contact_id])
+                fresh.pace, fresh.pace_saved_at = old.pace, old.pace_saved_at
             self.queues[name] = fresh
         for agent in self.agents.values():
             self.file(agent)
@@ -78,21 +88,32 @@ class Scene:
         self.outcome.records.append(record)
 
     def start(self, timer: str, due_at: float) -> None:
-        self.timers.add(timer)
+        self.timers[timer] = due_at
         self.outcome.commands.append(StartTimer(timer, due_at))
 
     def stop(self, timer: str) -> None:
-        if timer in self.timers:
-            self.timers.discard(timer)
+        if self.timers.pop(timer, None) is not None:
             self.outcome.commands.append(StopTimer(timer))
+
+    def stop_timers(self, kinds: Iterable[str], subject: str) -> None:
+        """Stop those that run of the timers of these kinds."""
+        for kind in kinds:
+            if (timer := f"{kind}:{subject}") in self.timers:
+                self.stop(timer)
 
     def set_night(self, closed: bool) -> None:
         self.night = closed
         self.outcome.meta["night"] = "1" if closed else "0"
 
     def is_free(self, agent: Agent) -> bool:
-        """Ready, idle, and no leg of ours (one being hung up included) on the phone."""
-        return agent.presence is Presence.READY and agent.activity is Activity.IDLE and not agent.leg
+        """Ready, idle, not left alone after a missed offer, and no leg of ours (one being hung up included)
+        on the phone."""
+        return (
+            agent.presence is Presence.READY
+            and agent.activity is Activity.IDLE
+            and not agent.leg
+            and not agent.resting_until
+        )
 
     def file(self, agent: Agent) -> None:
         """Put the agent into the free lists of his queues, or take him out."""
@@ -107,6 +128,8 @@ class Scene:
                 if (queue := queues.get(name)) is not None:
                     queue.remove_free(agent.number)
             self.freed.pop(agent.number, None)
+            if agent.presence is not Presence.READY:
+                self.doubtful[agent.number] = None
         self.outcome.agents.add(agent.number)
 
     def tell_fallback(self, agent: Agent) -> None:
@@ -124,12 +147,13 @@ class Scene:
         self.connected = False
         self.contacts = dict(contacts)
         self.agents = dict(agents)
-        self.timers = set(timers)
+        self.timers = dict(timers)
         for contact in self.contacts.values():
             if contact.queue and contact.queue not in self.queues:  # the site dropped it meanwhile
                 self.queues[contact.queue] = Queue(QueuePlan(contact.queue, contact.queue))
-            if contact.playback:
-                self.playbacks[contact.playback] = contact.id
+            for playback in (contact.playback, contact.whisper):
+                if playback:
+                    self.playbacks[playback] = contact.id
         for agent in self.agents.values():
             if agent.phone and agent.presence is not Presence.LOGGED_OUT:
                 self.seats[agent.phone] = agent.number

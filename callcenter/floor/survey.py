@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, recording, sessions
+from callcenter.floor import agents, journey, recording, ringall, sessions, waiting, widening
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -132,6 +132,8 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
     if contact.answered and not leg.up:
         scene.do(AnswerLeg(contact.id))
         contact.music = False
+    if contact.ringing:
+        ringall.narrow(contact, seen)
     other = seen.get(contact.agent_leg)
     match contact.state:
         case ContactState.GREETING:
@@ -139,12 +141,18 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
             scene.do(StopPlayback(contact.playback))
             journey.join_queue(scene, contact, at)
         case ContactState.WAITING:
-            scene.queues[contact.queue].join(contact)
+            waiting.after_a_restart(scene, contact)
+            widening.widen(scene, contact, at, "")
             scene.newly_waiting.append(contact.id)
-        case ContactState.OFFERED | ContactState.TALKING if other is None:
+        case ContactState.OFFERED | ContactState.CONNECTING | ContactState.TALKING if other is None:
             journey.happen(scene, contact, at, Cue.AGENT_GONE)
         case ContactState.OFFERED if other is not None and other.up and other.in_app:
             journey.happen(scene, contact, at, Cue.AGENT_ANSWERED)
+        case ContactState.OFFERED if contact.playback:
+            waiting.after_a_restart(scene, contact)
+            scene.newly_waiting.append(contact.id)
+        case ContactState.CONNECTING:
+            journey.happen(scene, contact, at, Cue.BRIEF_LIMIT)  # what was played may never be told as over
         case ContactState.TALKING if other is not None and {leg.bridge, other.bridge} != {contact.bridge}:
             scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
         case ContactState.LEAVING:
@@ -189,7 +197,8 @@ def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg
     agent = _seat_of(scene, event.at, partner) if partner else None
     if partner is None or agent is None:
         arrived = CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
-        journey.arrive(scene, arrived, accepted=bool(leg.queue))
+        head_start = leg.head_start if leg.queue else None
+        journey.arrive(scene, arrived, accepted=bool(leg.queue), queue=leg.queue, head_start=head_start)
         return
     service = scene.service_for(leg.dnis)
     told = (leg.queue, partner.queue, service.queue if service else "")

@@ -12,6 +12,7 @@ from callcenter.floor.records import (
     ContactClosed,
     ContactStep,
     NightSwitched,
+    QueueMoved,
     Record,
     RecordingEnded,
 )
@@ -23,8 +24,8 @@ INSERT: dict[type[Record], LiteralString] = {
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     ContactClosed: """INSERT INTO contacts (floor, epoch, sequence, contact, ani, dnis, service, queue,
         language, outcome, agent, arrived_at, queued_at, connected_at, closed_at, wait_seconds, talk_seconds,
-        offers, ended_by)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        offers, ended_by, first_queue)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT DO NOTHING""",
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
@@ -40,6 +41,9 @@ INSERT: dict[type[Record], LiteralString] = {
         WHERE old.epoch = 0""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    QueueMoved: """INSERT INTO queue_moves (floor, epoch, sequence, contact, at, queue, to_queue, cause,
+        arrived_at, wait_seconds)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
 }
 
 INSERT_OTHER: LiteralString = """INSERT INTO records_other (floor, epoch, sequence, fault, body)
@@ -61,11 +65,15 @@ def row(record: Record) -> tuple[Any, ...]:
             return (*map(_text, (*states, *where)), _moment(record.since), _moment(record.at))
         case RecordingEnded():
             who = (record.recording, record.contact, record.queue, record.agent)
-            times = (_moment(record.began_at), _moment(record.at))
+            span = (_moment(record.began_at), _moment(record.at))
             how = (record.consent, record.asked_by, record.fault)
-            return (*map(_text, who), *times, Jsonb(record.pauses), *map(_text, how))
+            return (*map(_text, who), *span, Jsonb(record.pauses), *map(_text, how))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
+        case QueueMoved():
+            move = (record.queue, record.to_queue, record.cause)
+            times = (_moment(record.arrived_at), record.wait_seconds)
+            return (_text(record.contact), _moment(record.at), *map(_text, move), *times)
     raise KeyError(type(record).__name__)
 
 
@@ -81,6 +89,7 @@ def _contact(record: ContactClosed) -> tuple[Any, ...]:
         record.talk_seconds,
         record.offers,
         _text(record.ended_by),
+        _text(record.first_queue),
     )
 
 

@@ -25,7 +25,15 @@ from callcenter.floor.events import (
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.people import store
 from callcenter.people.jobs import publish
-from callcenter.people.model import Allowed, Person, PersonRefused, accept
+from callcenter.people.model import (
+    Allowed,
+    Person,
+    PersonRefused,
+    accept,
+    in_pairs,
+    with_skills,
+    with_weights,
+)
 from callcenter.people.sheet import changes, read_sheet, write_refused
 from callcenter.pins import generate_pin, hash_pin, weakness
 from callcenter.site import Site, site_in_force
@@ -42,16 +50,30 @@ def agents() -> None:
 @agents.command(epilog="Example: callcenter agents add 1001 王芳 --queue sales --language zh")
 @click.argument("number")
 @click.argument("name")
-@click.option("--queue", "queues", multiple=True, help="A queue that the agent serves; repeat it for more.")
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    help="A queue that the agent serves (sales, or sales=3 with a weight); repeat it for more.",
+)
+@click.option(
+    "--skill", "skills", multiple=True, help="A skill with its level, chinese=5; repeat it for more."
+)
 @click.option("--language", default="", help="The language the agent is spoken to in.")
 @_PIN
 @click.pass_obj
 def add(
-    context: Context, number: str, name: str, queues: tuple[str, ...], language: str, pin: str | None
+    context: Context,
+    number: str,
+    name: str,
+    queues: tuple[str, ...],
+    skills: tuple[str, ...],
+    language: str,
+    pin: str | None,
 ) -> None:
     """Add an agent; a PIN that is made up is shown once, here."""
     site = site_in_force(context.site_path, context.run)
-    person = accept(number, name, queues, language, _allowed(site))
+    person = with_skills(accept(number, name, queues, language, _allowed(site)), skills)
     made_up, pin_hash = _new_pin(pin, person.number)
     _write(context, site, lambda connection: store.add(connection, replace(person, pin_hash=pin_hash)))
     context.say(f"agent {person.number} is added" + (f"; the PIN is {made_up}" if made_up else ""))
@@ -67,10 +89,11 @@ def add(
 @click.option("--refused", type=click.Path(path_type=Path), help="Write the refused rows to this CSV file.")
 @click.pass_obj
 def import_(context: Context, file: Path, dry_run: bool, refused: Path | None) -> None:
-    """Add and change agents from a CSV file with the columns number, name, queues, language, pin.
+    """Add and change agents from a CSV file with the columns number, name, queues, language, skills, pin.
 
-    Queues are separated by blanks. Refused rows are shown with line and reason and end the command with
-    exit code 1; all others are taken.
+    Queues are separated by blanks (`sales repair=3`: with a weight), skills too (`chinese=5 loans=2`).
+    Without a column for skills they stay as they are. Refused rows are shown with line and reason and end
+    the command with exit code 1; all others are taken.
     """
     site = site_in_force(context.site_path, context.run)
     sheet = read_sheet(file, _allowed(site))
@@ -145,6 +168,8 @@ def show(context: Context, number: str) -> None:
         "agent": person.number,
         "name": person.name,
         "queues": " ".join(person.queues),
+        "weights": in_pairs(person.weights),
+        "skills": in_pairs(person.skills),
         "language": person.language,
         "PIN": "set" if person.pin_hash else "none: cannot log in by phone",
     }
@@ -195,6 +220,24 @@ def set_pin(context: Context, number: str, pin: str | None) -> None:
         context.print_json({"number": number, "pin": made_up})
 
 
+@agents.command(epilog="Example: callcenter agents skill 1001 chinese=5 loans=2 cards=0")
+@click.argument("number")
+@click.argument("skills", metavar="NAME=LEVEL…", nargs=-1, required=True)
+@click.pass_obj
+def skill(context: Context, number: str, skills: tuple[str, ...]) -> None:
+    """Give an agent skills with levels 1 to 10; level 0 takes one away. The others stay."""
+    _change(context, number, lambda person: with_skills(person, skills))
+
+
+@agents.command(epilog="Example: callcenter agents weight 1001 sales=3")
+@click.argument("number")
+@click.argument("weights", metavar="QUEUE=WEIGHT…", nargs=-1, required=True)
+@click.pass_obj
+def weight(context: Context, number: str, weights: tuple[str, ...]) -> None:
+    """An agent's weight (1 to 100) in queues whose strategy is weighted_random."""
+    _change(context, number, lambda person: with_weights(person, weights))
+
+
 @agents.command(epilog="Example: callcenter agents login 1001 8001")
 @click.argument("number")
 @click.argument("phone")
@@ -230,6 +273,26 @@ def not_ready(context: Context, number: str, reason: str) -> None:
     if reason and reason not in reasons:
         context.fail(f"reason {reason!r} is not in the site file: expected one of {', '.join(reasons)}")
     _ask(context, AgentNotReadyRequested, agent=number, reason=reason)
+
+
+def _change(context: Context, number: str, make: Callable[[Person], Person]) -> None:
+    """Change what is known of one agent and show his skills and weights as they are now."""
+
+    def take(connection: Connection) -> Person:
+        person = make(store.find(connection, number))
+        store.change(connection, replace(person, pin_hash=""))
+        return person
+
+    person: Person = _write(context, site_in_force(context.site_path, context.run), take)
+    if context.json:
+        context.print_json(
+            {"number": person.number, "skills": dict(person.skills), "weights": dict(person.weights)}
+        )
+    else:
+        context.say(
+            f"agent {person.number}: skills {in_pairs(person.skills) or 'none'}"
+            + (f"; weights {in_pairs(person.weights)}" if person.weights else "")
+        )
 
 
 def _ask(context: Context, request: type[Request], **fields: Any) -> None:

@@ -54,7 +54,7 @@ class Publisher:
         """Compare, and post when they differ. Raises psycopg.Error, StateAway."""
         connection = await self._database.get()
         version = await _one_version(connection)
-        known = (await asyncio.to_thread(self._floor.meta)).get("people_version", "")
+        known = await asyncio.to_thread(self._floor.meta_of, "people_version")
         if known == str(version):
             return False
         if version == self._posted and time.monotonic() - self._posted_at < AGAIN_SECONDS:

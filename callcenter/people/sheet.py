@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from callcenter.people.model import Allowed, Person, PersonRefused, accept
+from callcenter.people.model import Allowed, Person, PersonRefused, accept, with_skills
 from callcenter.pins import generate_pin, hash_pin, verify, weakness
 
 COLUMNS: Mapping[str, str] = {
@@ -23,6 +23,7 @@ COLUMNS: Mapping[str, str] = {
     **{"name": "name", "姓名": "name", "名字": "name"},
     **{"queues": "queues", "queue": "queues", "队列": "queues", "技能组": "queues"},
     **{"language": "language", "语言": "language", "语种": "language"},
+    **{"skills": "skills", "skill": "skills", "技能": "skills"},
     **{"pin": "pin", "密码": "pin", "pin码": "pin"},
 }
 MOST_BYTES = 16 * 1024 * 1024
@@ -45,10 +46,12 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True)
 class TakenRow:
-    """An agent to be added or changed. `pin` is "" when the file gives none."""
+    """An agent to be added or changed. `pin` is "" when the file gives none; without a column for skills
+    (`skills_given`) he keeps those he has."""
 
     line: int
     person: Person
+    skills_given: bool = False
     pin: str = field(default="", repr=False)
 
 
@@ -118,6 +121,8 @@ def write_refused(path: Path, sheet: Sheet) -> None:
 
 def _settle(row: TakenRow, known: Person | None, dry: bool) -> tuple[Person | None, str]:
     """The person to write (None: nothing changes) and the PIN that was made up for him."""
+    if known is not None:
+        row = replace(row, person=_keeping(row, known))
     if known is None:
         pin = row.pin or generate_pin(row.person.number)
         return replace(row.person, pin_hash="" if dry else hash_pin(pin)), "" if row.pin or dry else pin
@@ -125,6 +130,13 @@ def _settle(row: TakenRow, known: Person | None, dry: bool) -> tuple[Person | No
     if same_pin and replace(known, pin_hash="") == row.person:
         return None, ""
     return (row.person if same_pin or dry else replace(row.person, pin_hash=hash_pin(row.pin))), ""
+
+
+def _keeping(row: TakenRow, known: Person) -> Person:
+    """What the file does not speak of stays: weights, and skills where it has no column for them."""
+    weights = {queue: weight for queue, weight in known.weights.items() if queue in row.person.queues}
+    skills = row.person.skills if row.skills_given else known.skills
+    return replace(row.person, skills=skills, weights=weights | dict(row.person.weights))
 
 
 def _take(
@@ -146,13 +158,15 @@ def _take(
 
     queues = _BETWEEN_QUEUES.split(cell("queues"))
     person = accept(cell("number"), cell("name"), queues, cell("language"), allowed)
+    skills = [text for text in _BETWEEN_QUEUES.split(cell("skills").replace(":", "=")) if text]
+    person = with_skills(person, skills)
     if person.number in seen:
         raise PersonRefused(f"agent {person.number} is in line {seen[person.number]} already")
     pin = cell("pin")
     if pin and (why := weakness(pin, person.number)):
         raise PersonRefused(f"PIN: {why}")
     seen[person.number] = line
-    return TakenRow(line, person, pin)
+    return TakenRow(line, person, "skills" in places, pin)
 
 
 def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
@@ -161,7 +175,7 @@ def _places(path: Path, header: Sequence[str]) -> dict[str, int]:
         column = COLUMNS.get(name.lower())
         if column is None:
             raise SheetRefused(
-                f"{path}: column {name!r} is unknown: expected number, name, queues, language, pin"
+                f"{path}: column {name!r} is unknown: expected number, name, queues, language, skills, pin"
             )
         if column in places:
             raise SheetRefused(f"{path}: column {name!r} is there twice")

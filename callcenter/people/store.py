@@ -12,7 +12,10 @@ VERSION: LiteralString = "SELECT version FROM people_version"
 
 PEOPLE: LiteralString = """
     SELECT a.number, a.name, a.language, a.pin_hash,
-        coalesce(array_agg(q.queue ORDER BY q.position) FILTER (WHERE q.queue IS NOT NULL), '{}') AS queues
+        coalesce(array_agg(q.queue ORDER BY q.position) FILTER (WHERE q.queue IS NOT NULL), '{}') AS queues,
+        coalesce(jsonb_object_agg(q.queue, q.weight) FILTER (WHERE q.weight <> 1), '{}') AS weights,
+        coalesce((SELECT jsonb_object_agg(s.skill, s.level) FROM agent_skills AS s WHERE s.agent = a.number),
+            '{}') AS skills
     FROM agents AS a LEFT JOIN agent_queues AS q ON q.agent = a.number
     GROUP BY a.number ORDER BY length(a.number), a.number"""
 
@@ -40,6 +43,7 @@ def add(connection: Connection, person: Person) -> None:
     if not done.rowcount:
         raise PersonRefused(f"agent {person.number} exists already: `callcenter agents show {person.number}`")
     _set_queues(connection, person)
+    set_skills(connection, person)
 
 
 def change(connection: Connection, person: Person) -> None:
@@ -51,6 +55,7 @@ def change(connection: Connection, person: Person) -> None:
     )
     connection.execute("DELETE FROM agent_queues WHERE agent = %s", (person.number,))
     _set_queues(connection, person)
+    set_skills(connection, person)
 
 
 def set_pin(connection: Connection, number: str, pin_hash: str) -> None:
@@ -62,6 +67,16 @@ def set_pin(connection: Connection, number: str, pin_hash: str) -> None:
         raise PersonRefused(f"there is no agent {number}: `callcenter agents list` shows all")
 
 
+def set_skills(connection: Connection, person: Person) -> None:
+    """His skills are these and no others."""
+    connection.execute("DELETE FROM agent_skills WHERE agent = %s", (person.number,))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO agent_skills (agent, skill, level) VALUES (%s, %s, %s)",
+            [(person.number, skill, level) for skill, level in person.skills.items()],
+        )
+
+
 def remove(connection: Connection, number: str) -> None:
     """Raises PersonRefused when there is nobody with this number."""
     if not connection.execute("DELETE FROM agents WHERE number = %s", (number,)).rowcount:
@@ -70,17 +85,36 @@ def remove(connection: Connection, number: str) -> None:
 
 def person_of(row: dict[str, Any]) -> Person:
     """A row of PEOPLE."""
-    return Person(row["number"], row["name"], tuple(row["queues"]), row["language"], row["pin_hash"])
+    return Person(
+        number=row["number"],
+        name=row["name"],
+        queues=tuple(row["queues"]),
+        language=row["language"],
+        skills=row["skills"],
+        weights=row["weights"],
+        pin_hash=row["pin_hash"],
+    )
 
 
 def definition(person: Person) -> AgentDefinition:
     """What the floor is told of him."""
-    return AgentDefinition(person.number, person.name, person.queues, person.language, person.pin_hash)
+    return AgentDefinition(
+        number=person.number,
+        name=person.name,
+        queues=person.queues,
+        language=person.language,
+        skills=dict(person.skills),
+        weights=dict(person.weights),
+        pin_hash=person.pin_hash,
+    )
 
 
 def _set_queues(connection: Connection, person: Person) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO agent_queues (agent, queue, position) VALUES (%s, %s, %s)",
-            [(person.number, queue, position) for position, queue in enumerate(person.queues)],
+            "INSERT INTO agent_queues (agent, queue, position, weight) VALUES (%s, %s, %s, %s)",
+            [
+                (person.number, queue, position, person.weights.get(queue, 1))
+                for position, queue in enumerate(person.queues)
+            ],
         )

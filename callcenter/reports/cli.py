@@ -18,9 +18,10 @@ from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
 from callcenter.floor.events import RecordingRequested, RecordingWish
 from callcenter.floor.figures import Figures, figures
-from callcenter.floor.records import ContactClosed, ContactStep, Outcome
+from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
+from callcenter.reports.explain import explain_queue
 from callcenter.reports.live import queues_now
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient, StateAway
@@ -59,7 +60,7 @@ def list_calls(context: Context, day: str, queue: str, live: bool, limit: int) -
         ("id", "arrived", "from", "number", "queue", "outcome", "agent", "wait", "talk"),
         [
             (
-                *(each.contact, _time(each.arrived_at, chosen.zone), each.ani, each.dnis, each.queue),
+                *(each.contact, _time(each.arrived_at, chosen.zone), each.ani, each.dnis, _queues(each)),
                 *(_outcome_in_words(each.outcome), each.agent, clock(each.wait_seconds)),
                 clock(each.talk_seconds) if each.connected_at else "",
             )
@@ -126,13 +127,16 @@ def queues() -> None:
     """The queues, live."""
 
 
+queues.add_command(explain_queue)
+
+
 @queues.command("show", epilog="Example: callcenter queues show --json")
 @click.pass_obj
 def show_queues(context: Context) -> None:
-    """Who waits, what agents do, and today's figures."""
+    """Who waits, how long one who calls now would, what agents do, and today's figures."""
     site = site_in_force(context.site_path, context.run)
-    contacts, agents = _floor_now(context, site)
-    now = queues_now([queue.name for queue in site.queues], contacts, agents, time.time())
+    contacts, agents, meta = _floor_now(context, site)
+    now = queues_now([queue.name for queue in site.queues], contacts, agents, time.time(), meta)
     try:
         with connect(database_url(site, context.run)) as connection:
             today = _figures(connection, site, site_day("today", _zone(site)))
@@ -143,10 +147,22 @@ def show_queues(context: Context) -> None:
         context.print_json([asdict(each) | {"today": _as_json(today.get(each.queue))} for each in now])
         return
     context.print_table(
-        ("queue", "waiting", "longest", "free", "ringing", "talking", "wrap-up", "elsewhere", "not ready"),
+        (
+            "queue",
+            "waiting",
+            "longest",
+            "expected",
+            "free",
+            "ringing",
+            "talking",
+            "wrap-up",
+            "elsewhere",
+            "not ready",
+        ),
         [
             (
                 *(each.queue, each.waiting, clock(each.longest_wait_seconds) if each.waiting else ""),
+                "" if each.expected_wait_seconds is None else clock(each.expected_wait_seconds),
                 *(each.free, each.ringing, each.talking, each.wrapup, each.elsewhere, each.not_ready),
             )
             for each in now
@@ -191,15 +207,17 @@ def report_queue(context: Context, day: str, queue: str) -> None:
         return
     context.print_table(
         (
-            *("queue", "offered", "answered", "abandoned", "short abandoned", "turned away", "broken off"),
-            *("service level", "ASA", "AHT", "longest wait"),
+            *("queue", "offered", "answered", "abandoned", "short abandoned"),
+            *("turned away", "moved on", "broken off", "service level", "ASA", "AHT", "longest wait"),
         ),
         [_report_row(name, each) for name, each in found.items()],
         title=f"{chosen.day} ({site.site.zone})",
     )
     _say_formulas(context, found)
     context.say("ASA = waiting time of the answered / answered; AHT = (talk + wrap-up) / answered")
-    context.say("turned away = queue full, longest wait over or sent outside; broken off = lost or taken out")
+    context.say("turned away = sent away or outside by a rule of the queue, or gone by one of its keys")
+    context.say("moved on = went to another queue, which counts them as offered too; their wait goes on")
+    context.say("broken off = lost or taken out")
 
 
 def _say_formulas(context: Context, found: dict[str, Figures]) -> None:
@@ -216,12 +234,17 @@ def _figures(connection: Connection, site: Site, day: SiteDay, queue: str = "") 
     by_queue: defaultdict[str, list[ContactClosed]] = defaultdict(list)
     for each in store.contacts_of(connection, site.floor.name, day, queue):
         by_queue[each.queue].append(each)
+    moves: defaultdict[str, list[QueueMoved]] = defaultdict(list)
+    for move in store.moves_of(connection, site.floor.name, day, queue):
+        moves[move.queue].append(move)
     wrapups = store.wrapup_seconds(connection, site.floor.name, day)
     thresholds = {each.name: each.service_level_seconds for each in site.queues}
     names = [name for name in thresholds if queue in ("", name)]
-    names += sorted(name for name in by_queue if name and name not in thresholds)
+    names += sorted(name for name in {*by_queue, *moves} if name and name not in thresholds)
     return {
-        name: figures(by_queue[name], thresholds.get(name, _THRESHOLD_SECONDS), wrapups.get(name, 0.0))
+        name: figures(
+            by_queue[name], thresholds.get(name, _THRESHOLD_SECONDS), wrapups.get(name, 0.0), moves[name]
+        )
         for name in names
     }
 
@@ -229,7 +252,7 @@ def _figures(connection: Connection, site: Site, day: SiteDay, queue: str = "") 
 def _report_row(name: str, each: Figures) -> tuple[object, ...]:
     return (
         *(name, each.offered, each.answered, each.abandoned, each.short_abandoned),
-        *(each.turned_away, each.broken_off, _percent(each.service_level)),
+        *(each.turned_away, each.moved_on, each.broken_off, _percent(each.service_level)),
         *(_seconds(each.asa_seconds), _seconds(each.aht_seconds), clock(each.longest_wait_seconds)),
     )
 
@@ -254,7 +277,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _list_live(context: Context, site: Site, queue: str) -> None:
-    contacts, _ = _floor_now(context, site)
+    contacts, _, _ = _floor_now(context, site)
     chosen = [each for each in contacts if queue in ("", each.queue)]
     if context.json:
         context.print_json(chosen)
@@ -272,13 +295,13 @@ def _list_live(context: Context, site: Site, queue: str) -> None:
     )
 
 
-def _floor_now(context: Context, site: Site) -> tuple[list[Contact], list[Agent]]:
-    """The floor's contacts and agents; a warning when no engine keeps them current."""
+def _floor_now(context: Context, site: Site) -> tuple[list[Contact], list[Agent], dict[str, str]]:
+    """The floor's contacts, agents and what else it keeps; a warning when no engine keeps them current."""
     with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
         engine = floor.engine()
         if engine is None or not engine.alive:
             click.echo("callcenter: no engine runs: what you see is the state it left", err=True)
-        return floor.contacts(), floor.agents()
+        return floor.contacts(), floor.agents(), floor.meta()
 
 
 def _live_contact(context: Context, site: Site, name: str) -> Contact | None:
@@ -310,9 +333,18 @@ _OUTCOMES = {
     Outcome.CLOSED: "turned away, closed",
     Outcome.FULL: "turned away, queue full",
     Outcome.MAX_WAIT: "turned away, waited the longest allowed",
-    Outcome.OVERFLOWED: "sent to the outside number",
+    Outcome.UNSTAFFED: "turned away, nobody there to serve",
+    Outcome.LONG_WAIT: "turned away, expected wait too long",
+    Outcome.EXITED: "left by a key",
+    Outcome.OVERFLOWED: "sent to an outside number",
     Outcome.LEFT: "taken out",
 }
+
+
+def _queues(each: ContactClosed) -> str:
+    """The last queue, and the first where that is another."""
+    moved = each.first_queue and each.first_queue != each.queue
+    return f"{each.first_queue} -> {each.queue}" if moved else each.queue
 
 
 def _outcome_in_words(outcome: str) -> str:

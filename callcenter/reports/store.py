@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from callcenter.days import SiteDay
-from callcenter.floor.records import ContactClosed, ContactStep, Outcome
+from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, rows
 
 _CONTACTS: LiteralString = "SELECT * FROM contacts WHERE floor = %(floor)s"
@@ -69,6 +69,24 @@ def wrapup_seconds(connection: Connection, floor: str, day: SiteDay) -> dict[str
     return {row["queue"]: row["seconds"] for row in found}
 
 
+def moves_of(connection: Connection, floor: str, day: SiteDay, queue: str = "") -> list[QueueMoved]:
+    """The moves out of a queue ("" for all) of contacts that arrived on this day, in order."""
+    found = rows(
+        connection,
+        """SELECT at, contact, queue, to_queue, cause, arrived_at, wait_seconds FROM queue_moves
+        WHERE floor = %(floor)s AND arrived_at >= %(start)s AND arrived_at < %(end)s
+            AND (%(queue)s = '' OR queue = %(queue)s) ORDER BY at, epoch, sequence""",
+        floor=floor,
+        start=day.start,
+        end=day.end,
+        queue=queue,
+    )
+    return [
+        QueueMoved(**{**row, "at": row["at"].timestamp(), "arrived_at": row["arrived_at"].timestamp()})
+        for row in found
+    ]
+
+
 def _contact(row: dict[str, Any]) -> ContactClosed:
     def moment(value: datetime | None) -> float:
         return value.timestamp() if value else 0.0
@@ -90,4 +108,5 @@ def _contact(row: dict[str, Any]) -> ContactClosed:
         talk_seconds=row["talk_seconds"],
         offers=row["offers"],
         ended_by=row["ended_by"],
+        first_queue=row["first_queue"],
     )

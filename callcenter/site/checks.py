@@ -14,7 +14,7 @@ from rapidfuzz import process
 
 from callcenter.floor.plan import ANY_NUMBER
 from callcenter.site.changes import RESERVED_NAMES
-from callcenter.site.model import Site, Trunk
+from callcenter.site.model import Queue, Site, Target, Trunk
 from callcenter.site.numbers import expand
 from callcenter.site.places import Path as KeyPath
 
@@ -26,7 +26,9 @@ def cross_check(site: Site, raw: Mapping[str, Any], folder: Path) -> list[Fault]
     return [
         *_names_given_twice(site, raw),
         *_references(site, raw),
+        *_circles(site),
         *_numbers(site),
+        *_sticky(site),
         *_phones(site),
         *_codes(site),
         *_emergency(site),
@@ -92,13 +94,54 @@ def _references(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
         if queue.music:
             yield from _known(("queues", index, "music"), queue.music, music, "music")
         yield from _known(("queues", index, "ringing_music"), queue.ringing_music, music, "music")
-        if queue.overflow_number and not trunks:
-            yield (
-                ("queues", index, "overflow_number"),
-                "no outside number can be reached without a [[trunks]]",
-            )
+        for key, target in _ways_out(queue):
+            if target.to_queue == queue.name:
+                yield ("queues", index, *key, "to_queue"), "leads back into the same queue"
+            elif target.to_queue:
+                yield from _known(("queues", index, *key, "to_queue"), target.to_queue, queues, "queue")
+            if target.to_number and not trunks:
+                yield (
+                    ("queues", index, *key, "to_number"),
+                    "no outside number can be reached without a [[trunks]]",
+                )
     for name in site.emergency.trunks:
         yield from _known(("emergency", "trunks"), name, trunks, "trunk")
+
+
+def _ways_out(queue: Queue) -> Iterator[tuple[KeyPath, Target]]:
+    for number, rule in enumerate(queue.overflow):
+        yield ("overflow", number), rule
+    for key, target in queue.exits.items():
+        yield ("exits", key), target
+
+
+def _circles(site: Site) -> Iterator[Fault]:
+    """Overflow rules that would send a caller round. The floor lets nobody into a queue twice, yet the last
+    rule of such a circle does nothing, which nobody who wrote it expects. Keys may lead back."""
+    rules: dict[str, list[tuple[KeyPath, str]]] = {}
+    for index, queue in _present(site.queues):
+        rules[queue.name] = [
+            (("queues", index, "overflow", number, "to_queue"), rule.to_queue)
+            for number, rule in enumerate(queue.overflow)
+            if rule.to_queue and rule.to_queue != queue.name
+        ]
+
+    def way(start: str, goal: str, been: tuple[str, ...]) -> tuple[str, ...]:
+        """The queues from `start` to `goal`, () if there is no way."""
+        if start == goal:
+            return (*been, goal)
+        for _, target in rules.get(start, ()) if start not in been else ():
+            if found := way(target, goal, (*been, start)):
+                return found
+        return ()
+
+    told: set[frozenset[str]] = set()
+    for name, targets in rules.items():
+        for at, target in targets:
+            circle = way(target, name, ())
+            if circle and frozenset(circle) not in told:
+                told.add(frozenset(circle))
+                yield at, f"sends callers round in a circle: {' -> '.join((name, *circle))}"
 
 
 def _languages(site: Site, raw: Mapping[str, Any]) -> list[str]:
@@ -127,6 +170,16 @@ def _numbers(site: Site) -> Iterator[Fault]:
                     f"{what} is already given to numbers[{owners[number] + 1}]",
                 )
             owners.setdefault(number, index)
+
+
+def _sticky(site: Site) -> Iterator[Fault]:
+    waits = {queue.name: queue.sticky_seconds for _, queue in _present(site.queues)}
+    for index, entry in _present(site.numbers):
+        if entry.agent and waits.get(entry.queue, 1) == 0:
+            yield (
+                ("numbers", index, "agent"),
+                f'queue "{entry.queue}" must say for how long its callers wait for him: sticky_seconds',
+            )
 
 
 def _phones(site: Site) -> Iterator[Fault]:

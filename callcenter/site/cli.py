@@ -18,7 +18,10 @@ from callcenter.endpoints import redis_url
 from callcenter.site import apply as work
 from callcenter.site.changes import Changes
 from callcenter.site.errors import ApplyRefused, SiteErrors
+from callcenter.site.model import Site
+from callcenter.site.plan import floor_plan
 from callcenter.site.prepare import site_in_force
+from callcenter.site.skills import unknown_skills
 from callcenter.site.start import start_site
 from callcenter.state.client import FloorClient
 from callcenter.state.errors import StateError
@@ -47,8 +50,11 @@ def check(context: Context) -> None:
         checked = work.check(context.site_path, context.run)
     except (SiteErrors, ApplyRefused) as error:
         _refused(context, error)
+    notes = _unknown_skills(context, checked)
     if context.json:
-        context.print_json({"ok": True, "errors": []})
+        context.print_json({"ok": True, "errors": [], "notes": notes})
+    for note in notes:
+        context.say(f"note: {note}")
     context.say(
         f"{context.site_path.name} is sound: {len(checked.numbers)} numbers, {len(checked.queues)} queues, "
         f"{len(checked.phone_names)} phones, {len(checked.trunks)} trunks; Asterisk takes it."
@@ -147,6 +153,17 @@ def announce_plan(context: Context) -> str:
     except StateError:
         return "No Redis answers: engines read the plan when they start."
     return "The engine was told and goes on under the new plan."
+
+
+def _unknown_skills(context: Context, checked: Site) -> list[str]:
+    """Skills are people's, not the site's: what no agent of the floor has is worth a note, as far as Redis
+    can be asked."""
+    try:
+        with FloorClient(redis_url(checked, context.run), checked.floor.name) as floor:
+            agents = floor.agents()
+    except (StateError, FileNotFoundError):
+        return []
+    return unknown_skills(floor_plan(checked), agents) if agents else []
 
 
 def _report(context: Context, done: work.Applied, state: str) -> None:

@@ -25,8 +25,8 @@ from pydantic import (
 )
 from rapidfuzz import process
 
-from callcenter.floor.plan import Strategy
-from callcenter.site import opening
+from callcenter.floor.plan import OverflowWhen, Strategy
+from callcenter.site import opening, skills
 from callcenter.site.numbers import DIALLED, OUTSIDE, expand
 
 _COUNTRIES = list_supported_countries(include_aliases=False)
@@ -151,6 +151,8 @@ Dialled = Annotated[
 OutsideNumber = Annotated[str, _matching(OUTSIDE, "a number of 2 to 20 digits, + in front allowed")]
 EmergencyNumber = Annotated[str, _matching(r"[0-9]{2,6}", "2 to 6 digits")]
 Code = Annotated[str, _matching(r"[*#][0-9*#]{1,5}", "a code such as *11: * or #, then 1 to 5 of 0-9 * #")]
+Skills = Annotated[str, _parsed(skills.parse)]
+SkillName = Annotated[str, AfterValidator(skills.skill_name)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=86_400)]
@@ -227,6 +229,11 @@ class Number(Section):
     service: Name | Literal[""] = ""  # its name in reports; "" for the queue's name
     language: Language | Literal[""] = ""
     hours: str = ""  # "" for always open
+    skills: Skills = ""  # asked for besides what the queue asks for
+    head_start_seconds: Seconds = 0
+    agent: Annotated[str, _matching(r"[0-9]{0,12}", "an agent's number: 1 to 12 digits")] = (
+        ""  # has its callers first
+    )
     night_switch: Flag = True
     closed_prompts: tuple[Prompt, ...] = ("closed",)
 
@@ -246,12 +253,90 @@ class Hours(Section):
         return self
 
 
+class Ring(Section):
+    """`{ after = 30, skills = "chinese" }`: what a caller asks of an agent after so many seconds."""
+
+    after: Annotated[int, Field(strict=True, ge=1, le=86_400)]
+    skills: Skills
+
+
+class Target(Section):
+    """Where a caller goes who leaves a queue; with neither `to_queue` nor `to_number` he is hung up."""
+
+    to_queue: Name | Literal[""] = ""
+    to_number: OutsideNumber | Literal[""] = ""
+    prompts: tuple[Prompt, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Target:
+        if self.to_queue and self.to_number:
+            raise ValueError("expected `to_queue` or `to_number`, not both")
+        return self
+
+
+class Exit(Target):
+    """`[queues.exits]`: `1 = { to_queue = "sales" }`, the key that a waiting caller presses."""
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Exit:
+        if not (self.to_queue or self.to_number or self.prompts):
+            raise ValueError("expected `to_queue`, `to_number` or `prompts` (then he is hung up)")
+        return self
+
+
+class Overflow(Target):
+    """`[[queues.overflow]]`: see `floor.plan.OverflowWhen` for what `when` means."""
+
+    when: OverflowWhen
+    seconds: Seconds = 0
+    count: Count = 0
+
+    @model_validator(mode="after")
+    def _has_its_measure(self) -> Overflow:
+        if self.when in (OverflowWhen.WAIT, OverflowWhen.EXPECTED_WAIT) and not self.seconds:
+            raise ValueError(f'`when = "{self.when}"` needs `seconds`, at least 1')
+        if (self.when is OverflowWhen.LENGTH) != bool(self.count):
+            raise ValueError('`count`, at least 1, belongs to `when = "length"` and to no other')
+        if self.when is OverflowWhen.LENGTH and self.seconds:
+            raise ValueError('`seconds` means nothing for `when = "length"`')
+        return self
+
+
+class Announce(Section):
+    """`announce`: what a waiting caller is told of his wait; seconds after he joined."""
+
+    position: Flag = False
+    expected_wait: Flag = False
+    first_after: Annotated[int, Field(strict=True, ge=1, le=3600)] = 15
+    every: Annotated[int, Field(strict=True, ge=10, le=3600)] | Literal[0] = 45  # 0: only once
+
+    @model_validator(mode="after")
+    def _tells_something(self) -> Announce:
+        if not (self.position or self.expected_wait):
+            raise ValueError("expected `position = true`, `expected_wait = true` or both")
+        return self
+
+
+class Message(Section):
+    """`[[queues.messages]]`: prompts played again and again to a waiting caller."""
+
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
+    every: Annotated[int, Field(strict=True, ge=10, le=3600)]
+
+
 class Queue(Section):
     """`[[queues]]`: see `floor.plan.QueuePlan` for what each key means."""
 
     name: Name
     title: Title | Literal[""] = ""
     strategy: Strategy = Strategy.LONGEST_IDLE
+    skills: Skills = ""
+    prefer: Annotated[tuple[SkillName, ...], Field(max_length=8), BeforeValidator(_listed)] = ()
+    rings: tuple[Ring, ...] = ()
+    weight_seconds: Seconds = 0
+    sticky_seconds: Seconds = 0
+    misses: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
+    retry_after_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 5
     ring_seconds: Annotated[int, Field(strict=True, ge=3, le=300)] = 20
     wrapup_seconds: Seconds = 0
     service_level_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 20
@@ -260,15 +345,28 @@ class Queue(Section):
     music: Name | Literal[""] = ""
     answer_after_seconds: Annotated[int, Field(strict=True, ge=1, le=120)] = 20
     ringing_music: Name = "default"
-    max_wait_seconds: Seconds = 0
-    max_waiting: Count = 0
-    full_prompts: tuple[Prompt, ...] = ("queue-full",)
-    max_wait_prompts: tuple[Prompt, ...] = ("max-wait",)
-    overflow_number: OutsideNumber | Literal[""] = ""
+    announce: Announce | None = None
+    messages: tuple[Message, ...] = ()
+    exits: dict[Annotated[str, _matching(r"[0-9*#]", "one key: 0-9, * or #")], Exit] = Field(
+        default_factory=dict
+    )
+    overflow: tuple[Overflow, ...] = ()
+    tell_agent_number: Flag = False
+    whisper: Flag = False
+    title_prompts: tuple[Prompt, ...] = ()
     record: RecordRule = "none"  # "all", "none", "on_demand", or 0-100: so many of a hundred
     record_keep_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] | None = (
         None  # None for [recording]
     )
+
+    @model_validator(mode="after")
+    def _rings_widen_in_order(self) -> Queue:
+        times = [ring.after for ring in self.rings]
+        if times != sorted(set(times)):
+            raise ValueError(
+                f"`rings` must come one after the other: `after` is {', '.join(map(str, times))}"
+            )
+        return self
 
     @property
     def record_percent(self) -> int:

@@ -9,15 +9,20 @@ from zoneinfo import ZoneInfo
 from holidays import country_holidays
 
 from callcenter.floor.plan import (
+    Announce,
     FeatureCodes,
     FloorPlan,
     HoursPlan,
+    Message,
+    Overflow,
     PhonePlan,
     QueuePlan,
+    Ring,
     ServicePlan,
     Span,
+    Target,
 )
-from callcenter.site import opening
+from callcenter.site import opening, skills
 from callcenter.site.model import Hours, Number, Queue, Site
 
 _YEARS_AHEAD = 5  # an engine that runs longer without a restart or an `apply` loses sight of holidays
@@ -70,6 +75,9 @@ def _service(site: Site, number: Number) -> ServicePlan:
         numbers=number.number,
         queue=number.queue,
         language=number.language or site.language,
+        skills=skills.parse(number.skills),
+        head_start_seconds=number.head_start_seconds,
+        agent=number.agent,
         hours=number.hours,
         night_switch=number.night_switch,
         closed_prompts=number.closed_prompts,
@@ -77,15 +85,19 @@ def _service(site: Site, number: Number) -> ServicePlan:
 
 
 def _queue(queue: Queue) -> QueuePlan:
-    values = queue.model_dump(exclude={"record", "record_keep_days"})
-    return QueuePlan(
-        **{
-            **values,
-            "title": queue.title or queue.name,
-            "record_percent": queue.record_percent,
-            "record_on_demand": queue.record == "on_demand",
-        }
-    )
+    parsed = {
+        "title": queue.title or queue.name,
+        "skills": skills.parse(queue.skills),
+        "rings": tuple(Ring(ring.after, skills.parse(ring.skills)) for ring in queue.rings),
+        "announce": Announce(**queue.announce.model_dump()) if queue.announce else None,
+        "messages": tuple(Message(**message.model_dump()) for message in queue.messages),
+        "exits": {key: Target(**target.model_dump()) for key, target in queue.exits.items()},
+        "overflow": tuple(Overflow(**rule.model_dump()) for rule in queue.overflow),
+        "record_percent": queue.record_percent,
+        "record_on_demand": queue.record == "on_demand",
+    }
+    given = queue.model_dump(exclude={"record", "record_keep_days"})
+    return QueuePlan(**{**given, **parsed})
 
 
 def _hours(site: Site, name: str, hours: Hours, years: range) -> HoursPlan:

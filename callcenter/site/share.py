@@ -11,7 +11,7 @@ from pathlib import Path
 from callcenter.asterisk import AsteriskInstall
 from callcenter.paths import shipped
 from callcenter.site.layout import Layout
-from callcenter.site.model import Site
+from callcenter.site.model import Queue, Site
 
 
 def link_share(layout: Layout, install: AsteriskInstall, site_folder: Path, site: Site) -> None:
@@ -53,15 +53,42 @@ def missing_prompts(site: Site, share: Path) -> Iterator[str]:
     """Prompts that the site names and nobody recorded: a caller would hear nothing."""
     wanted: dict[tuple[str, str], str] = {}
     for number in site.numbers:
-        queue = next(queue for queue in site.queues if queue.name == number.queue)
-        prompts = (*number.closed_prompts, *queue.greeting, *queue.full_prompts, *queue.max_wait_prompts)
-        for prompt in prompts:
-            wanted.setdefault((number.language or site.language, prompt), f"queue {queue.name}")
+        language = number.language or site.language
+        for prompt in number.closed_prompts:
+            wanted.setdefault((language, prompt), f"queue {number.queue}")
+        for queue in _queues_from(site, number.queue):
+            for prompt in _prompts_of(queue):
+                wanted.setdefault((language, prompt), f"queue {queue.name}")
+    for queue in site.queues:
+        for language in {phones.language or site.language for phones in site.phones} if queue.whisper else ():
+            for prompt in queue.title_prompts:
+                wanted.setdefault((language, prompt), f"queue {queue.name}")
     for (language, prompt), place in wanted.items():
         path = share / "sounds" / language / prompt
         if not any(path.parent.glob(f"{path.name}.*")):
             missing = f"{place}: there is no prompt {prompt} in {language}"
             yield f"{missing}: record sounds/custom/{language}/{prompt}.wav"
+
+
+def _queues_from(site: Site, first: str) -> list[Queue]:
+    """A queue and those that its callers may come to."""
+    by_name = {queue.name: queue for queue in site.queues}
+    names = [first]
+    for name in names:
+        queue = by_name[name]
+        for target in (*queue.overflow, *queue.exits.values()):
+            if target.to_queue and target.to_queue not in names:
+                names.append(target.to_queue)
+    return [by_name[name] for name in names]
+
+
+def _prompts_of(queue: Queue) -> Iterator[str]:
+    """All that a caller may hear of a queue's own prompts."""
+    yield from queue.greeting
+    for target in (*queue.overflow, *queue.exits.values()):
+        yield from target.prompts
+    for message in queue.messages:
+        yield from message.prompts
 
 
 def _make_music(folder: Path) -> None:

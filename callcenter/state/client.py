@@ -99,6 +99,10 @@ class FloorClient:
     def meta(self) -> dict[str, str]:
         return {name.decode(): text.decode() for name, text in self._hash(self.keys.meta).items()}
 
+    def meta_of(self, name: str) -> str:
+        """One entry of it; "" when there is none. There may be thousands of others."""
+        return (self._call("HGET", self.keys.meta, name) or b"").decode()
+
     def engine(self) -> EngineSeen | None:
         """Who owns the floor, or owned it last; None if nobody ever did."""
         epoch, pid = self._call("HMGET", self.keys.owner, "epoch", "pid")

@@ -28,6 +28,7 @@ _CLASSES: tuple[type[Any], ...] = (
     records.RecordingEnded,
     records.AgentState,
     records.NightSwitched,
+    records.QueueMoved,
     events.PeoplePublished,
     events.AgentLoginRequested,
     events.AgentLogoutRequested,

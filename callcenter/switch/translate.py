@@ -172,6 +172,7 @@ def seen_leg(
         agent=told.agent,
         queue=told.queue,
         language=told.language,
+        head_start=_head_start(told.head_start),
     )
 
 
@@ -249,6 +250,11 @@ def _cause(ari: Json) -> int:
     return cause if cause in _CAUSES else _CLEARED
 
 
+def _head_start(text: str) -> float:
+    """Seconds, below 0 for a caller who was put further back."""
+    return -_seconds(text[1:], 0.0) if text.startswith("-") else _seconds(text, 0.0)
+
+
 def _seconds(text: str, otherwise: float) -> float:
     """Seconds since the epoch out of a channel variable; anything that is no such time gives `otherwise`."""
     if not re.fullmatch(r"\d{1,11}(\.\d{1,9})?", text):
@@ -317,6 +323,7 @@ def _tag(command: do.TagLeg) -> AriRequest:
         queue=command.queue,
         arrival=_moment(command.arrived_at),
         language=command.language,
+        head_start=_moment(command.head_start) if command.head_start else "",
     )
     return _channels.set_channel_var(command.leg, "CC_LEG", told.text())
 
@@ -332,15 +339,16 @@ class _Told:
     arrival: str = ""
     language: str = ""
     dnis: str = ""
+    head_start: str = ""  # may be missing: legs from before an upgrade
 
     def text(self) -> str:
         parts = (self.contact, self.agent, self.queue, self.phone, self.arrival, self.language, self.dnis)
-        return ";".join(parts)
+        return ";".join((*parts, self.head_start) if self.head_start else parts)
 
     @classmethod
     def read(cls, text: str) -> _Told:
         parts = text.split(";")
-        return cls(*parts) if len(parts) == len(fields(cls)) else cls()
+        return cls(*parts) if len(parts) in (len(fields(cls)) - 1, len(fields(cls))) else cls()
 
 
 def _creation(channel: Json) -> float:

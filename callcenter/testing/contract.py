@@ -107,7 +107,7 @@ async def talk(stage: Stage, leg: str, bridge: str) -> str:
     """A caller and the agent on 1001, talking."""
     await stage.phones("answer")
     contact = await caller(stage)
-    stage.send(AnswerLeg(contact), TagLeg(contact, contact, "sales", 12.5, "zh"), ring(leg, contact))
+    stage.send(AnswerLeg(contact), TagLeg(contact, contact, "sales", 12.5, "zh", 40.0), ring(leg, contact))
     await stage.hear(LegAnswered, lambda event: event.leg == leg)
     stage.send(ConnectLegs(bridge, contact, leg))
     return contact
@@ -339,6 +339,7 @@ async def a_survey_sees_a_talk(stage: Stage) -> None:
     assert survey.bridges == ("bridge-1",)
     assert (seen.bridge, agent.bridge) == ("bridge-1", "bridge-1")
     assert (seen.contact, seen.queue, seen.arrived_at, seen.language) == (contact, "sales", 12.5, "zh")
+    assert seen.head_start == 40.0
     assert (seen.phone, seen.agent, seen.dnis, seen.ani) == ("", "", "4001", "5550001")
     assert (agent.contact, agent.agent, agent.phone, agent.queue) == (contact, "501", "1001", "sales")
     assert seen.up

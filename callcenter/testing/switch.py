@@ -66,6 +66,7 @@ class FakeLeg:
     agent: str = ""
     queue: str = ""
     language: str = ""
+    head_start: float = 0.0
     hears: list[str] = field(default_factory=list)  # prompts and music, in order
     playback: str = ""
     recordings: list[str] = field(default_factory=list)  # that run
@@ -290,9 +291,10 @@ class FakeSwitch:
             case do.SendOutside(_, number):
                 leg.in_app, leg.application, leg.dnis = False, "Dial", number
                 self._tell(LegLeft(self._clock(), leg.id))
-            case do.TagLeg(_, contact, queue, arrived_at, language):
+            case do.TagLeg(_, contact, queue, arrived_at, language, head_start):
                 leg.contact, leg.queue = contact, queue
                 leg.arrived_at, leg.language = arrived_at, language
+                leg.head_start = head_start
 
     def _record(self, command: RecordingCommand) -> Failure | None:
         if isinstance(command, do.StartRecording):
@@ -392,6 +394,7 @@ class FakeSwitch:
             agent=leg.agent,
             queue=leg.queue,
             language=leg.language,
+            head_start=leg.head_start,
         )
 
     def _tell(self, event: Event) -> None:

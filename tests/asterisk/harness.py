@@ -102,8 +102,10 @@ ring_seconds = 5
 name = "limited"
 music = "default"
 ring_seconds = 5
-max_waiting = 1
-max_wait_seconds = 3
+overflow = [
+  {{ when = "length", count = 1, prompts = ["queue-full"] }},
+  {{ when = "wait", seconds = 3, prompts = ["max-wait"] }},
+]
 
 [[phones]]
 range = "1001-1006"

@@ -148,7 +148,7 @@ def test_closed_full_and_longest_wait(centre: Centre) -> None:
         closed = await world.network.call("4003", ani="13800000051")
         assert await closed.ended(15) == 16
         first = await world.network.call("4002", ani="13800000052")
-        await world.sees(lambda: len(world.contacts()) == 1, "he waits")
+        await world.sees(lambda: [c.ani for c in world.contacts()] == [first.ani], "he alone waits")
         full = await world.network.call("4002", ani="13800000053")
         await full.answered()
         assert await full.hears_sound(), "no message"

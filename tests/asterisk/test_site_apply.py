@@ -168,7 +168,7 @@ def test_apply_reloads_only_what_changed_and_drops_no_call(live: LiveSite) -> No
     before = live.channels()
     assert live.console.ask("dialplan set global CC_HEARTBEAT 4711") is not None
     live.edit("callcenter.toml", 'range = "1001-1008"', 'range = "1001-1010"')
-    live.edit("callcenter.toml", "max_waiting = 50", "max_waiting = 60")
+    live.edit("callcenter.toml", "count = 50", "count = 60")
     live.edit("dialplans/outside.conf", "90)", "80)")
     done = work.apply(live.path, live.run)
     assert done is not None

@@ -135,12 +135,13 @@ def _tell(run: Run, runs: int) -> None:
 
 
 def _floor_figures() -> str:
-    """What the floor's own benchmark prints, "" while there is none."""
-    if not (CHECKOUT / "tests/bench/floor.py").exists():
-        return ""
-    argv = [sys.executable, "-m", "tests.bench.floor"]
-    answer = subprocess.run(argv, capture_output=True, text=True, cwd=CHECKOUT, timeout=600)
-    return answer.stdout or answer.stderr[-500:]
+    """What the floor's own benchmarks print: plain, and with skills."""
+    parts = []
+    for module in ("tests.bench.floor", "tests.bench.skills"):
+        argv = [sys.executable, "-m", module]
+        answer = subprocess.run(argv, capture_output=True, text=True, cwd=CHECKOUT, timeout=600)
+        parts.append((answer.stdout or answer.stderr[-500:]).strip())
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,14 @@ class Leg:
     in_app: bool = True
     application: str = "Stasis"
     music: bool = False
+    ringing: bool = False  # as a tone in the call
     contact: str = ""
     agent: str = ""
     queue: str = ""
     language: str = ""
     recording: str = ""  # what is written of it at this moment
     silent: bool = False
+    head_start: float = 0.0
 
 
 class Asterisk:
@@ -109,7 +111,7 @@ class Asterisk:
         for bridge in self.bridges.values():
             bridge.discard(leg)
         for playback in [p for p, on in self.playing.items() if on == leg]:
-            self.finish_playback(playback)
+            self.finish_playback(playback, failed=True)
         self._tell(seen.LegHungUp(self.now, leg, cause))
 
     def finish_playback(self, playback: str, failed: bool = False) -> None:
@@ -154,6 +156,7 @@ class Asterisk:
                 agent=leg.agent,
                 queue=leg.queue,
                 language=leg.language,
+                head_start=leg.head_start,
             )
             for leg in self.legs.values()
         )
@@ -237,13 +240,17 @@ class Asterisk:
             case do.AnswerLeg():
                 leg.up = True
             case do.StartMusic():
-                leg.music = True
+                leg.music, leg.ringing = True, False
+            case do.IndicateRinging():
+                leg.ringing = True
             case do.StopMusic():
                 leg.music = False
             case do.PlayPrompts():
                 self.playing[command.playback] = leg.id
+                leg.music = leg.ringing = False  # a prompt ends both
             case do.TagLeg():
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
+                leg.head_start = command.head_start
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))

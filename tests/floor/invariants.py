@@ -7,10 +7,13 @@ from collections import Counter
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.contacts import ContactState
+from callcenter.floor.plan import OverflowWhen
 from callcenter.floor.records import AgentState, ContactClosed, ContactStep, RecordingEnded
+from callcenter.floor.routing import key_of, place
 from callcenter.floor.scene import Scene
+from callcenter.floor.sticky import Regulars
 from callcenter.state.codec import encode
-from tests.floor.world import World
+from tests.floor.world import World, queue_takes
 
 IN_QUEUE = (ContactState.WAITING, ContactState.OFFERED)
 
@@ -30,6 +33,9 @@ def check(world: World) -> None:
     if scene.connected and world.surveyed:
         one_leg_per_agent(world)
         nobody_is_forgotten(world)
+    if not world.disturbed and not world.pending:
+        nobody_waits_in_silence(world)
+        rules_are_kept(scene)
     if world.surveyed and not world.pending:
         assert scene.connected, "the floor waits for a survey that will never come"
 
@@ -38,20 +44,34 @@ def saved_is_what_is(world: World) -> None:
     scene = world.floor.scene
     assert {k: encode(c) for k, c in scene.contacts.items()} == world.saved.contacts, "contacts not saved"
     assert {k: encode(a) for k, a in scene.agents.items()} == world.saved.agents, "agents not saved"
+    regulars = Regulars()
+    regulars.restore(world.saved.meta)
+    assert [*regulars.callers().items()] == [*scene.regulars.callers().items()], "regulars not saved"
 
 
 def offers_match(scene: Scene) -> None:
     """An agent and a contact always mean one another; nobody is in two offers or conversations."""
-    pairs = [c for c in scene.contacts.values() if c.state in (ContactState.OFFERED, ContactState.TALKING)]
-    twice = [a for a, n in Counter(c.agent for c in pairs).items() if n > 1]
+    with_one = (ContactState.OFFERED, ContactState.CONNECTING, ContactState.TALKING)
+    pairs = [c for c in scene.contacts.values() if c.state in with_one]
+    twice = [
+        a for a, n in Counter(number for c in pairs for number in (c.agent, *c.ringing)).items() if n > 1
+    ]
     assert not twice, f"agents with two contacts: {twice}"
     for contact in pairs:
         agent = scene.agents.get(contact.agent)
         assert agent is not None, f"{contact.id} is with an agent who is not there"
         assert agent.contact == contact.id, f"{contact.id} is with {agent.number}, who is not with it"
-        expected = Activity.OFFERED if contact.state is ContactState.OFFERED else Activity.TALKING
+        expected = Activity.TALKING if contact.state is ContactState.TALKING else Activity.OFFERED
         assert agent.activity is expected, f"{agent.number} is {agent.activity}, {contact.id} {contact.state}"
-    with_agent = {c.agent for c in pairs}
+        for number, leg in contact.ringing.items():
+            other = scene.agents.get(number)
+            assert contact.state is ContactState.OFFERED, f"{contact.id} is {contact.state} and rings others"
+            assert other is not None, f"{contact.id} rings an agent who is not there"
+            assert (other.contact, other.activity) == (contact.id, Activity.OFFERED), (
+                f"{number} is not offered it"
+            )
+            assert other.leg in (leg, ""), f"{contact.id} rings {number} on another leg"
+    with_agent = {number for c in pairs for number in (c.agent, *c.ringing)}
     for agent in scene.agents.values():
         busy = agent.activity in (Activity.OFFERED, Activity.TALKING)
         if scene.connected:
@@ -69,7 +89,7 @@ def offers_match(scene: Scene) -> None:
 
 def timers_have_subjects(world: World) -> None:
     scene = world.floor.scene
-    assert scene.timers == set(world.saved.timers), "the floor's timers and the engine's differ"
+    assert scene.timers == world.saved.timers, "the floor's timers and the engine's differ"
     for timer in scene.timers:
         kind, _, subject = timer.partition(":")
         contact, agent = scene.contacts.get(subject), scene.agents.get(subject)
@@ -78,10 +98,19 @@ def timers_have_subjects(world: World) -> None:
                 alive = contact is not None and contact.state is ContactState.OFFERED
             case "wait":
                 alive = contact is not None and contact.state in IN_QUEUE
+            case "announce":
+                alive = contact is not None and contact.state in IN_QUEUE
             case "answer":
-                alive = contact is not None and contact.state in IN_QUEUE and not contact.answered
+                in_queue = (*IN_QUEUE, ContactState.CONNECTING)
+                alive = contact is not None and contact.state in in_queue and not contact.answered
+            case "brief":
+                alive = contact is not None and contact.state is ContactState.CONNECTING
             case "wrapup":
                 alive = agent is not None and agent.activity is Activity.WRAPUP
+            case "widen":
+                alive = contact is not None and contact.state in IN_QUEUE
+            case "rest":
+                alive = agent is not None and agent.resting_until > 0.0
             case "session":
                 alive = subject in scene.sessions or not scene.connected
             case "hangup":
@@ -92,6 +121,8 @@ def timers_have_subjects(world: World) -> None:
     for contact in scene.contacts.values():
         if contact.state is ContactState.OFFERED:
             assert f"ring:{contact.id}" in scene.timers, f"{contact.id} is offered without an end"
+        if contact.state is ContactState.CONNECTING:
+            assert f"brief:{contact.id}" in scene.timers, f"{contact.id} is told things without an end"
     for agent in scene.agents.values():
         if agent.activity is Activity.WRAPUP:
             assert f"wrapup:{agent.number}" in scene.timers, f"{agent.number} wraps up without an end"
@@ -103,7 +134,8 @@ def indexes_agree(scene: Scene) -> None:
     for playback, leg in scene.playbacks.items():
         owner = scene.contacts.get(leg) or scene.sessions.get(leg)
         assert owner is not None, f"playback {playback} of nobody"
-        assert owner.playback == playback, f"playback {playback} left over"
+        played = (owner.playback, getattr(owner, "whisper", ""))
+        assert playback in played, f"playback {playback} left over"
     for agent in scene.agents.values():
         if agent.leg:
             assert scene.agent_legs.get(agent.leg) == agent.number, f"leg {agent.leg} is not known"
@@ -114,24 +146,56 @@ def indexes_agree(scene: Scene) -> None:
     for name, queue in scene.queues.items():
         assert queue.free == sorted(queue.free)
         free = {a.number for a in scene.agents.values() if scene.is_free(a) and name in a.queues}
-        assert {key[2] for key in queue.free} == free, f"free agents of {name}"
+        assert {key[-1] for key in queue.free} == free, f"free agents of {name}"
         for key in queue.free:
-            assert queue._key(scene.agents[key[2]]) == key, f"{key[2]} stands in {name} by an old key"
+            assert key_of(scene.agents[key[-1]], queue.plan) == key, (
+                f"{key[-1]} stands in {name} by an old key"
+            )
 
 
 def queues_agree(scene: Scene) -> None:
     for name, queue in scene.queues.items():
         waiting = sorted(
-            (c.arrived_at, c.id)
-            for c in scene.contacts.values()
-            if c.queue == name and c.state is ContactState.WAITING
+            place(c) for c in scene.contacts.values() if c.queue == name and c.state is ContactState.WAITING
         )
         assert queue.waiting == waiting, f"{name}: {queue.waiting} wait, should be {waiting}"
 
 
 def nobody_waits_beside_a_free_agent(scene: Scene) -> None:
     for name, queue in scene.queues.items():
-        assert not (queue.waiting and queue.free), f"{name}: {queue.waiting[0]} waits beside {queue.free[0]}"
+        for _, _, _, number in queue.free:
+            for contact_id in queue.waiting_ids():
+                assert not queue_takes(queue, scene.contacts[contact_id], scene.agents[number]), (
+                    f"{name}: {contact_id} waits beside {number}"
+                )
+
+
+def nobody_waits_in_silence(world: World) -> None:
+    """Answered callers hear music, ringing or prompts."""
+    playing = set(world.playing.values())
+    for contact in world.floor.scene.contacts.values():
+        waits = contact.state in (ContactState.WAITING, ContactState.OFFERED) and contact.answered
+        if waits and contact.id in world.legs:
+            leg = world.legs[contact.id]
+            assert leg.music or leg.ringing or contact.id in playing, f"{contact.id} waits in silence"
+
+
+def rules_are_kept(scene: Scene) -> None:
+    """Nobody waits where a rule that needs no time would have sent him on; nobody comes to a queue twice
+    but by a key."""
+    for contact in scene.contacts.values():
+        if contact.state is ContactState.WAITING:
+            rules = scene.queues[contact.queue].plan.overflow
+            for rule in rules if contact.queue in scene.plan.queues else ():
+                gone = [a for a in scene.agents.values() if contact.queue in a.queues]
+                gone = [a for a in gone if a.presence is not Presence.LOGGED_OUT]
+                if rule.when is OverflowWhen.NOBODY_READY:
+                    gone = [a for a in gone if a.presence is Presence.READY]
+                elif rule.when is not OverflowWhen.NOBODY_STAFFED:
+                    continue
+                been = (*contact.been_in, contact.queue)
+                if not rule.seconds and not gone and rule.to_queue not in been:
+                    raise AssertionError(f"{contact.id} waits in {contact.queue}: {rule.when}")
 
 
 def recordings_match(world: World) -> None:

@@ -37,9 +37,9 @@ SERVICES = (
 PHONES = tuple(str(number) for number in range(1001, 1007))
 
 AGENTS = (
-    AgentDefinition("11", "Ada", ("sales", "help"), pin_hash="1111"),
-    AgentDefinition("12", "Bo", ("sales",), pin_hash="2222"),
-    AgentDefinition("13", "Cy", ("help", "gold"), pin_hash="3333"),
+    AgentDefinition("11", "Ada", ("sales", "help"), pin_hash="1111", skills={"chinese": 5}),
+    AgentDefinition("12", "Bo", ("sales",), pin_hash="2222", skills={"chinese": 2}),
+    AgentDefinition("13", "Cy", ("help", "gold"), pin_hash="3333", skills={"loans": 3}),
     AgentDefinition("14", "Di", ("gold",), pin_hash="4444"),
 )
 

@@ -10,7 +10,7 @@ from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.events import Failure
-from callcenter.floor.plan import QueuePlan
+from callcenter.floor.plan import Overflow, OverflowWhen, QueuePlan
 from callcenter.floor.records import Outcome
 from tests.floor import plans
 from tests.floor.asterisk import Leg
@@ -19,6 +19,14 @@ from tests.floor.world import World
 
 def world_with(queue: QueuePlan) -> World:
     return World(plans.plan(queue))
+
+
+def after_30(number: str = "") -> Overflow:
+    return Overflow(when=OverflowWhen.WAIT, seconds=30, to_number=number, prompts=("max-wait",))
+
+
+def full(count: int, prompts: tuple[str, ...] = ("queue-full",)) -> Overflow:
+    return Overflow(when=OverflowWhen.LENGTH, count=count, prompts=prompts)
 
 
 def test_the_greeting_is_played_before_the_caller_can_be_offered() -> None:
@@ -93,7 +101,7 @@ def test_a_caller_gives_up(after: float, outcome: Outcome) -> None:
 
 
 def test_the_longest_wait_ends_with_a_message_and_a_hang_up() -> None:
-    world = world_with(replace(plans.GOLD, max_wait_seconds=30))
+    world = world_with(replace(plans.GOLD, overflow=(after_30(),)))
     caller = world.call("300")
     world.pass_time(30.0)
     play = world.commands(do.PlayPrompts)[-1]
@@ -106,7 +114,7 @@ def test_the_longest_wait_ends_with_a_message_and_a_hang_up() -> None:
 
 
 def test_the_longest_wait_ends_at_the_outside_number() -> None:
-    world = world_with(replace(plans.GOLD, max_wait_seconds=30, overflow_number="5551234"))
+    world = world_with(replace(plans.GOLD, overflow=(after_30("5551234"),)))
     caller = world.call("300")
     world.pass_time(30.0)
     world.finish_playback(world.commands(do.PlayPrompts)[-1].playback)
@@ -117,7 +125,7 @@ def test_the_longest_wait_ends_at_the_outside_number() -> None:
 
 
 def test_an_outside_number_that_fails_is_a_hang_up() -> None:
-    world = world_with(replace(plans.GOLD, max_wait_seconds=30, overflow_number="5551234"))
+    world = world_with(replace(plans.GOLD, overflow=(after_30("5551234"),)))
     world.fail_next(do.SendOutside, Failure.REFUSED)
     caller = world.call("300")
     world.pass_time(30.0)
@@ -128,7 +136,7 @@ def test_an_outside_number_that_fails_is_a_hang_up() -> None:
 
 
 def test_a_wait_that_ends_while_a_phone_rings_is_over_when_nobody_answers() -> None:
-    world = world_with(replace(plans.GOLD, max_wait_seconds=30))
+    world = world_with(replace(plans.GOLD, overflow=(after_30(),)))
     caller = world.call("300")
     world.pass_time(25.0)
     world.login("14", "1004")
@@ -140,7 +148,7 @@ def test_a_wait_that_ends_while_a_phone_rings_is_over_when_nobody_answers() -> N
 
 
 def test_a_full_queue_turns_the_next_caller_away() -> None:
-    world = world_with(replace(plans.GOLD, max_waiting=2))
+    world = world_with(replace(plans.GOLD, overflow=(full(2),)))
     world.call("300")
     world.call("300")
     third = world.call("300")
@@ -153,7 +161,7 @@ def test_a_full_queue_turns_the_next_caller_away() -> None:
 
 
 def test_without_a_message_the_network_is_told_busy() -> None:
-    world = world_with(replace(plans.GOLD, max_waiting=1, full_prompts=()))
+    world = world_with(replace(plans.GOLD, overflow=(full(1, ()),)))
     world.call("300")
     second = world.call("300")
     world.run()
@@ -161,7 +169,7 @@ def test_without_a_message_the_network_is_told_busy() -> None:
 
 
 def test_who_comes_back_from_the_fallback_queue_is_never_one_too_many() -> None:
-    world = world_with(replace(plans.GOLD, max_waiting=1))
+    world = world_with(replace(plans.GOLD, overflow=(full(1),)))
     world.call("300")
     back = world.call("300", answered=True)
     world.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -141,6 +142,20 @@ def test_ring_agent() -> None:
             "__TRANSFER_CONTEXT": "transferred",
         }
     }
+
+
+@pytest.mark.parametrize("head_start", [0.0, 40.0, -7.5, 120_000.0])
+def test_a_waiting_callers_leg_tells_his_place(head_start: float) -> None:
+    (request,) = asked(do.TagLeg("c1", "c1", "sales", 12.5, "zh", head_start))
+    told = parse_qs(urlsplit(request.uri).query)["value"][0]
+    channel = {"id": "c1", "name": "PJSIP/carrier-1"}
+    found = translate.seen_leg(channel, {"CC_LEG": told}, LINES, True, "")
+    assert (found.contact, found.queue, found.arrived_at, found.head_start) == (
+        "c1",
+        "sales",
+        12.5,
+        head_start,
+    )
 
 
 def test_connect_absorbs_the_agents_digits() -> None:

@@ -10,13 +10,28 @@ from typing import TypeAlias
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.events import AgentDefinition, Failure
-from callcenter.floor.plan import QueuePlan
+from callcenter.floor.plan import (
+    Announce,
+    Message,
+    Overflow,
+    OverflowWhen,
+    QueuePlan,
+    Ring,
+    Strategy,
+    Target,
+)
+from callcenter.floor.skills import ANYBODY, Skill, Without
 from tests.floor import plans
 from tests.floor.invariants import check, is_empty, records_add_up
 from tests.floor.world import World
 
 Step: TypeAlias = tuple[str, int]
 
+SERVICES = (
+    *plans.SERVICES[:2],
+    replace(plans.SERVICES[2], head_start_seconds=30, skills=Without(Skill("loans", 5))),
+    replace(plans.SERVICES[3], agent="14"),
+)
 BUSY_PLAN = plans.plan(
     QueuePlan(
         "sales",
@@ -24,21 +39,52 @@ BUSY_PLAN = plans.plan(
         wrapup_seconds=10,
         greeting=("greeting",),
         music="default",
-        max_wait_seconds=60,
-        max_waiting=3,
         record_percent=50,
+        skills=Skill("chinese", 3),
+        rings=(Ring(10, Skill("chinese")), Ring(30, ANYBODY)),
+        misses=2,
+        overflow=(
+            Overflow(when=OverflowWhen.WAIT, seconds=60, to_queue="help", prompts=("other-team",)),
+            Overflow(when=OverflowWhen.LENGTH, count=1, prompts=("queue-full",)),
+            Overflow(when=OverflowWhen.NOBODY_STAFFED, seconds=31, to_queue="gold"),
+        ),
+        announce=Announce(position=True, expected_wait=True, first_after=5, every=10),
+        exits={
+            "1": Target(to_queue="help"),
+            "9": Target(prompts=("goodbye",)),
+            "*": Target(to_number="5557"),
+        },
+        whisper=True,
+        tell_agent_number=True,
     ),
-    replace(plans.HELP, max_wait_seconds=30, overflow_number="5551234", record_on_demand=True),
+    replace(
+        plans.HELP,
+        strategy=Strategy.WEIGHTED_RANDOM,
+        prefer=("loans",),
+        overflow=(
+            Overflow(when=OverflowWhen.NOBODY_READY, to_queue="gold", prompts=("other-team",)),
+            Overflow(when=OverflowWhen.WAIT, seconds=10, to_number="5551234", prompts=("max-wait",)),
+        ),
+        messages=(Message(("greeting",), 15),),
+        record_on_demand=True,
+        whisper=True,
+        exits={"1": Target(to_queue="sales", prompts=("other-team",))},
+    ),
     replace(
         plans.GOLD,
-        max_waiting=2,
-        full_prompts=(),
-        max_wait_seconds=45,
-        max_wait_prompts=(),
-        overflow_number="5559999",
+        strategy=Strategy.RING_ALL,
+        weight_seconds=20,
+        sticky_seconds=20,
+        misses=0,
+        overflow=(
+            Overflow(when=OverflowWhen.LENGTH, count=2, to_number="5559999"),
+            Overflow(when=OverflowWhen.WAIT, seconds=31, to_number="5559999"),
+            Overflow(when=OverflowWhen.EXPECTED_WAIT, seconds=90, to_queue="sales"),
+        ),
+        tell_agent_number=True,
     ),
-    recording_announcement=("recorded-line",),
     recording_beep=True,
+    services={s.name: s for s in SERVICES},
 )
 NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
@@ -106,6 +152,12 @@ def _press(w: World, n: int) -> None:
         w.press(leg, KEYS[n % len(KEYS)])
 
 
+def _press_waiting(w: World, n: int) -> None:
+    """A caller presses a key, wherever he is."""
+    if leg := _pick((x.id for x in w.legs.values() if not x.phone), n):
+        w.press(leg, "19*5"[n % 4])
+
+
 def _phones_seen(w: World, n: int) -> None:
     w.receive(seen.PhonesSeen(w.now, frozenset(p for i, p in enumerate(plans.PHONES[:4]) if n >> i & 1)))
 
@@ -117,6 +169,12 @@ def _plan(w: World, n: int) -> None:
         del queues["help"], services["help"]
     elif n % 3 == 2:
         queues["gold"] = replace(plans.GOLD, music="", wrapup_seconds=5)
+        overflow = (
+            Overflow(when=OverflowWhen.NOBODY_STAFFED),
+            Overflow(when=OverflowWhen.NOBODY_READY, prompts=("max-wait",)),
+        )
+        rings = queues["sales"].rings[n % 2 :]
+        queues["sales"] = replace(queues["sales"], skills=ANYBODY, rings=rings, overflow=overflow)
     w.apply(replace(BUSY_PLAN, queues=queues, services=services))
 
 
@@ -125,7 +183,8 @@ def _people(w: World, n: int) -> None:
     if n % 3 == 1:
         del people[n % 4]
     elif n % 3 == 2:
-        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111")
+        people[0] = AgentDefinition("11", "Ada", ("gold",), pin_hash="1111", skills={"loans": 9})
+        people[2] = replace(people[2], weights={"help": 5}, skills={})
     w.publish(people)
 
 
@@ -173,6 +232,7 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "end wrap-up": lambda w, n: w.ask(seen.WrapupEndRequested, agent=_agent(n)),
     "dial": lambda w, n: w.dial(plans.PHONES[n % 5], CODES[n % len(CODES)]),
     "press": _press,
+    "caller presses": _press_waiting,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
     "key": _key,

@@ -11,6 +11,7 @@ import copy
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 from callcenter.floor import commands as do
@@ -19,9 +20,12 @@ from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
 from callcenter.floor.events import Event, Failure
 from callcenter.floor.floor import Floor
-from callcenter.floor.plan import FloorPlan, Strategy
+from callcenter.floor.plan import FloorPlan, QueuePlan, Strategy
+from callcenter.floor.queues import Queue
 from callcenter.floor.records import ContactClosed, ContactStep, Record
+from callcenter.floor.routing import place
 from callcenter.floor.scene import Outcome
+from callcenter.floor.skills import meets
 from callcenter.state.codec import decode, encode
 from tests.floor import plans
 from tests.floor.asterisk import Asterisk
@@ -32,6 +36,17 @@ RANKS: Mapping[Strategy, Callable[[Agent], float]] = {
     Strategy.ROUND_ROBIN: lambda agent: agent.offered_at,
     Strategy.FEWEST_CALLS: lambda agent: float(agent.calls_taken),
 }
+
+
+def _rank(agent: Agent, plan: QueuePlan) -> tuple[list[int], float]:
+    return [-agent.skills.get(name, 0) for name in plan.prefer], RANKS[plan.strategy](agent)
+
+
+def queue_takes(queue: Queue, contact: Contact, agent: Agent) -> bool:
+    """Whether an agent of the queue may take a caller of it, if he were free."""
+    if contact.held_for:
+        return contact.held_for == agent.number
+    return meets(queue.needs(contact), agent.skills)
 
 
 @dataclass(slots=True)
@@ -61,6 +76,7 @@ class World(Asterisk):
         self.crash_next = False  # the engine dies between saving and acting
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
         self.disturbed = False
+        self.dice = Random(7)
         self.publish()
 
     # What people do.
@@ -87,7 +103,7 @@ class World(Asterisk):
         """Give the floor one event; save, then act (unless the engine dies in between)."""
         self.told.append(event)
         before = dict(self.saved.agents)
-        outcome = self.floor.receive(event)
+        outcome = self.floor.receive(event, self.dice.random())
         self._check_offers(before, outcome)
         self._save(event, outcome)
         self.records.extend(outcome.records)
@@ -253,16 +269,20 @@ class World(Asterisk):
             if not isinstance(ring, do.RingAgent):
                 continue
             queue = scene.queues[ring.queue]
-            assert not queue.waiting or (ring.arrived_at, ring.contact) < queue.waiting[0], (
-                f"{ring.contact} was offered before {queue.waiting[0]}"
-            )
+            contact = scene.contacts[ring.contact]
+            for other_id in queue.waiting_ids():
+                other = scene.contacts[other_id]
+                same = (other.held_for, queue.needs(other)) == (contact.held_for, queue.needs(contact))
+                assert not same or place(contact) < place(other), f"{contact} was offered before {other}"
+            if queue.plan.strategy not in RANKS:
+                continue
             old = before.get(ring.agent)
             offered_at = _decoded(Agent, old).offered_at if old is not None else 0.0
             chosen = replace(scene.agents[ring.agent], offered_at=offered_at)
             for agent in scene.agents.values():
-                if scene.is_free(agent) and ring.queue in agent.queues:
-                    rank = RANKS[queue.plan.strategy]
-                    assert rank(chosen) <= rank(agent), f"{ring.agent} was rung, {agent.number} was due"
+                if ring.queue in agent.queues and scene.is_free(agent) and queue_takes(queue, contact, agent):
+                    due = _rank(agent, queue.plan)
+                    assert _rank(chosen, queue.plan) <= due, f"{ring.agent} was rung, {agent.number} was due"
 
     # Redis.
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 import redis
 
-from callcenter.floor.records import AgentState, ContactStep, NightSwitched, Outcome
+from callcenter.floor.records import AgentState, ContactStep, NightSwitched, Outcome, QueueMoved
 from callcenter.history import DatabaseAway, Drain, MigrationRefused, connect, migrate
 from callcenter.history.check import Gap, check
 from callcenter.history.migrate import MIGRATIONS
@@ -25,7 +26,6 @@ from ..servers import PostgresServer, RedisServer, eventually
 from .floors import NOON, closed, numbered_steps, step
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
 
 
 class Feeder:
@@ -107,9 +107,11 @@ def select(database_url: str, query: Any) -> list[tuple[Any, ...]]:
 
 # Migrations.
 
+ALL_MIGRATIONS = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+
 
 def test_a_second_migration_changes_nothing(database_url: str) -> None:
-    assert migrate(database_url) == FILES
+    assert migrate(database_url) == ALL_MIGRATIONS
     assert migrate(database_url) == []
 
 
@@ -120,7 +122,7 @@ def test_many_migrate_at_once(database_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(applied) == FILES
+    assert sorted(applied) == ALL_MIGRATIONS
 
 
 def test_a_migration_that_fails_leaves_nothing(database_url: str, tmp_path: Path) -> None:
@@ -159,6 +161,8 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         closed("c2", Outcome.ABANDONED),
         state,
         NightSwitched(NOON, True, "1001"),
+        QueueMoved(NOON + 30, "c1", "sales", "help", "wait", NOON, 30.0),
+        replace(closed("c3", queue="help"), first_queue="sales"),
     ]
     with redis.Redis.from_url(redis_url) as client:
         put(client, [(record_id(5, n), encode(each)) for n, each in enumerate(kinds, 1)])
@@ -170,14 +174,23 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         database_url,
         "SELECT contact, outcome, connected_at IS NULL, wait_seconds FROM contacts ORDER BY contact",
     )
-    assert contacts == [("c1", "answered", False, 5.0), ("c2", "abandoned", True, 5.0)]
+    assert contacts == [
+        ("c1", "answered", False, 5.0),
+        ("c2", "abandoned", True, 5.0),
+        ("c3", "answered", False, 5.0),
+    ]
+    named = select(database_url, "SELECT first_queue, queue FROM contacts ORDER BY contact")
+    assert named == [("", "sales"), ("", "sales"), ("sales", "help")]
+    assert select(database_url, "SELECT contact, queue, to_queue, cause, wait_seconds FROM queue_moves") == [
+        ("c1", "sales", "help", "wait", 30.0)
+    ]
     assert select(
         database_url, "SELECT agent, activity, extract(epoch FROM until - since)::float FROM agent_states"
     ) == [("1001", "talking", 9.0)]
     assert select(database_url, "SELECT closed, by FROM night_switches") == [(True, "1001")]
     with redis.Redis.from_url(redis_url) as client:
         assert client.xlen("{floor:main}:records") == 0, "the stream is cut off"
-        assert client.hgetall("{floor:main}:drained") == {b"5": b"5"}
+        assert client.hgetall("{floor:main}:drained") == {b"5": b"7"}
 
 
 def test_the_engine_learns_what_is_drained(redis_url: str, database_url: str) -> None:

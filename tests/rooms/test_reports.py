@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,13 +15,14 @@ import redis
 from callcenter.days import DayRefused, site_day
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.contacts import ContactState
-from callcenter.floor.records import AgentState, ContactStep, Outcome, Record
+from callcenter.floor.figures import AnswerPace, expected_wait
+from callcenter.floor.records import AgentState, ContactStep, Outcome, QueueMoved, Record
 from callcenter.history import migrate
 from callcenter.reports.live import queues_now
 from callcenter.state import FloorStore, Owner, Turn, encode, record_id
 
 from ..servers import PostgresServer
-from .floors import NOON, closed, contact
+from .floors import NOON, agent, closed, contact
 from .shell import Shell
 from .test_history import drain_now, put
 
@@ -182,6 +184,39 @@ def test_agents_are_counted_by_what_they_do() -> None:
         1,
         1,
     )
+
+
+def test_a_call_that_moved_counts_in_both_queues(shell: Shell, redis_url: str, database_url: str) -> None:
+    remember(
+        redis_url,
+        database_url,
+        [
+            closed("a", queue="sales", wait=4),
+            QueueMoved(NOON + 30, "b", "sales", "help", "wait", NOON, 30.0),
+            replace(closed("b", queue="help", wait=34), first_queue="sales"),
+            QueueMoved(MIDNIGHT + 86400, "c", "sales", "help", "wait", MIDNIGHT + 86400, 30.0),
+        ],
+    )
+    queues = shell("report", "queue", "--day", DAY, "--json").json["queues"]
+    sales, other = queues["sales"], queues["help"]
+    assert (sales["offered"], sales["answered"], sales["moved_on"]) == (2, 1, 1)
+    assert sales["longest_wait_seconds"] == 30
+    assert (other["offered"], other["answered"], other["moved_on"]) == (1, 1, 0)
+    assert other["asa_seconds"] == 34, "the wait goes on"
+    assert "moved on" in shell("report", "queue", "--day", DAY).out
+    assert "sales -> help" in shell("calls", "list", "--day", DAY).out
+
+
+def test_the_expected_wait_is_the_floors(shell: Shell) -> None:
+    pace = AnswerPace(answers=6.0, answer_seconds=120.0, ring_seconds=3.0, last_at=NOON - 10)
+    meta = {"pace:sales": pace.text()}
+    waiting = [contact("w", at=NOON - 9), contact("v")]
+    [now] = queues_now(["sales"], waiting, [], NOON, meta)
+    assert now.expected_wait_seconds == pytest.approx(expected_wait(pace, 2, NOON, 0.0), abs=0.01)
+    [idle] = queues_now(["sales"], [], [agent()], NOON, meta)
+    assert idle.expected_wait_seconds == 0.0
+    [unknown] = queues_now(["sales"], waiting, [], NOON)
+    assert unknown.expected_wait_seconds is None
 
 
 def test_days_of_the_site() -> None:

@@ -15,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcenter.asterisk import AsteriskInstall
-from callcenter.floor.plan import ANY_NUMBER, Span, Strategy
+from callcenter.floor.plan import (
+    ANY_NUMBER,
+    Announce,
+    Message,
+    Overflow,
+    OverflowWhen,
+    Span,
+    Strategy,
+    Target,
+)
 from callcenter.paths import RunDirectory, shipped
 from callcenter.site import (
     Secrets,
@@ -86,6 +95,42 @@ def test_the_sample_is_sound() -> None:
     assert phone_endpoints(site)["1008"] == "PJSIP/1008"
 
 
+def test_what_a_queue_does_with_those_who_wait() -> None:
+    queue = """name = "sales"
+announce = { position = true, every = 0 }
+messages = [{ prompts = ["please-wait"], every = 60 }]
+exits = { 1 = { to_queue = "help", prompts = ["other-team"] }, "*" = { to_number = "5551234" } }
+overflow = [{ when = "expected_wait", seconds = 300, to_queue = "help" }, { when = "length", count = 9 }]
+
+[[queues]]
+name = "help"
+"""
+    plan = floor_plan(parse(SMALL.replace('name = "sales"\n', queue), HERE)).queues["sales"]
+    assert plan.announce == Announce(position=True, every=0)
+    assert plan.messages == (Message(("please-wait",), 60),)
+    assert plan.exits == {"1": Target("help", "", ("other-team",)), "*": Target("", "5551234")}
+    assert plan.overflow == (
+        Overflow("help", when=OverflowWhen.EXPECTED_WAIT, seconds=300),
+        Overflow(when=OverflowWhen.LENGTH, count=9),
+    )
+
+
+def test_rules_that_go_round_are_told_once_and_keys_may_lead_back() -> None:
+    def queue(name: str, to: str) -> str:
+        rule = f'overflow = [{{ when = "wait", seconds = 9, to_queue = "{to}" }}]'
+        return f'[[queues]]\nname = "{name}"\n{rule}\nexits = {{ 1 = {{ to_queue = "sales" }} }}\n'
+
+    circle = SMALL.replace(
+        'name = "sales"', 'name = "sales"\noverflow = [{ when = "nobody_ready", to_queue = "a" }]'
+    )
+    assert errors_of(circle + queue("a", "b") + queue("b", "sales")) == [
+        "callcenter.toml:22: queues[1].overflow[1].to_queue: "
+        "sends callers round in a circle: sales -> a -> b -> sales"
+    ]
+    straight = SMALL + queue("a", "b") + queue("b", "sales")
+    assert floor_plan(parse(straight, HERE)).queues["b"].overflow[0].to_queue == "sales"
+
+
 # What is changed in SMALL, and what must be said of it: the part of the line where it stands, and the text.
 FAULTS: list[tuple[str, str, str, str]] = [
     ('name = "sales"', 'name = "sales"\nring_secnds = 3', "ring_secnds", 'unknown key; did you mean "ring_seconds"?'),
@@ -96,7 +141,17 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ('name = "sales"', 'name = "sales"\nrecord = "al"', "record", 'expected "all", "none", "on_demand" or a percentage'),
     ('name = "sales"', 'name = "sales"\nrecord = true', "record", "not true"),
     ('name = "sales"', 'name = "sales"\nmusic = "jazz"', "music", 'no music is named "jazz"'),
-    ('name = "sales"', 'name = "sales"\noverflow_number = "1;2"', "overflow_number", "expected a number of 2 to 20 digits"),
+    ('name = "sales"', 'name = "sales"\nexits = { 1 = { to_number = "1;2" } }', "to_number", "expected a number of 2 to 20 digits"),
+    ('name = "sales"', 'name = "sales"\nexits = { 12 = { to_number = "123" } }', "12", "expected one key"),
+    ('name = "sales"', 'name = "sales"\nexits = { 1 = {} }', "1 =", "expected `to_queue`, `to_number` or `prompts`"),
+    ('name = "sales"', 'name = "sales"\nexits = { 1 = { to_queue = "sals" } }', "to_queue", 'no queue is named "sals"; did you mean "sales"?'),
+    ('name = "sales"', 'name = "sales"\noverflow = [{ when = "wait" }]', "overflow", '`when = "wait"` needs `seconds`'),
+    ('name = "sales"', 'name = "sales"\noverflow = [{ when = "length" }]', "overflow", "`count`, at least 1, belongs to"),
+    ('name = "sales"', 'name = "sales"\noverflow = [{ when = "lenght", count = 1 }]', "when", 'did you mean "length"?'),
+    ('name = "sales"', 'name = "sales"\noverflow = [{ when = "nobody_ready", to_queue = "sales" }]', "to_queue", "leads back into the same queue"),
+    ('name = "sales"', 'name = "sales"\noverflow = [{ when = "wait", seconds = 9, to_queue = "x", to_number = "110" }]', "overflow", "not both"),
+    ('name = "sales"', 'name = "sales"\nannounce = { first_after = 3 }', "announce", "expected `position = true`"),
+    ('name = "sales"', 'name = "sales"\nmessages = [{ prompts = ["x"], every = 3 }]', "messages", "greater than or equal to 10"),
     ('name = "sales"', 'name = "sales"\ntitle = "a;b"', "title", "expected one line"),
     ('name = "sales"', 'name = "Sales!"', "Sales!", "expected a name of small letters"),
     ('name = "sales"', 'name = "sales"\ngreeting = ["../x"]', "greeting", "expected the name of a file under sounds/"),

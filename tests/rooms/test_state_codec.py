@@ -20,7 +20,7 @@ from callcenter.floor.events import (
     NightSwitchRequested,
     PeoplePublished,
 )
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched
+from callcenter.floor.records import AgentState, ContactClosed, ContactStep, NightSwitched, QueueMoved
 from callcenter.state import PlanReloadRequested, UnreadableState, decode, encode
 from callcenter.state.codec import fields_of
 
@@ -32,7 +32,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
 
 KEPT = (
-    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, NightSwitched),
+    *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, NightSwitched, QueueMoved),
     *(
         AgentLoginRequested,
         AgentNotReadyRequested,
