@@ -55,17 +55,29 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class Tone:
+    """A prompt without words, the same in every language."""
+
+    hz: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class PromptBook:
-    """`prompts.toml`: the voice of each language, and each prompt's words by language."""
+    """`prompts.toml`: the voice of each language, each prompt's words by language, and the tones."""
 
     voices: Mapping[str, Voice]
     prompts: Mapping[str, Mapping[str, str]]
+    tones: Mapping[str, Tone]
 
-    def spoken(self) -> Iterator[tuple[str, str, str]]:
-        """(language, prompt, text) of everything that there is to say."""
+    def spoken(self) -> Iterator[tuple[str, str, str | Tone]]:
+        """(language, prompt, text) of everything that there is to say; a tone has no text."""
         for name in sorted(self.prompts):
             for language in sorted(self.prompts[name]):
                 yield language, name, self.prompts[name][language]
+        for name in sorted(self.tones):
+            for language in sorted(self.voices):
+                yield language, name, self.tones[name]
 
 
 def read_prompts(path: Path) -> PromptBook:
@@ -93,7 +105,7 @@ def read_prompts(path: Path) -> PromptBook:
         prompts[name] = {language: str(text).strip() for language, text in texts.items()}
     if not prompts:
         raise SoundsFault(f"{path}: no [prompts.NAME] in it")
-    return PromptBook(voices, prompts)
+    return PromptBook(voices, prompts, _tones(path, document.get("tones", {}), prompts))
 
 
 def build(folder: Path) -> int:
@@ -105,11 +117,14 @@ def build(folder: Path) -> int:
     built = folder / "built"
     wanted = list(book.spoken())
 
-    def one(entry: tuple[str, str, str]) -> tuple[str, dict[str, str]]:
+    def one(entry: tuple[str, str, str | Tone]) -> tuple[str, dict[str, str]]:
         language, name, text = entry
         target = built / language / f"{name}.wav"
         target.parent.mkdir(parents=True, exist_ok=True)
-        _speak(book.voices[language], text, target)
+        if isinstance(text, Tone):
+            _sound(text, target)
+        else:
+            _speak(book.voices[language], text, target)
         return f"{language}/{name}", {"text": _recipe(book, language, text), "audio": _digest(target)}
 
     with ThreadPoolExecutor() as pool:
@@ -141,14 +156,15 @@ def check(folder: Path) -> list[str]:
         elif known.get("audio") != _digest(path):
             faults.append(f"{path}: is not the file that was built")
         else:
-            faults.extend(_audio_faults(path))
+            faults.extend(_audio_faults(path, shortest=0.05 if isinstance(text, Tone) else 0.3))
     faults.extend(f"{built / key}.wav: no prompt of this name" for key in sorted(set(_files(built)) - wanted))
     return faults
 
 
 def prompt_names(folder: Path | None = None) -> frozenset[str]:
-    """The names of all prompts that we ship."""
-    return frozenset(read_prompts((folder or shipped("sounds")) / "prompts.toml").prompts)
+    """The names of all prompts and tones that we ship."""
+    book = read_prompts((folder or shipped("sounds")) / "prompts.toml")
+    return frozenset({*book.prompts, *book.tones})
 
 
 @click.group(epilog="Example: callcenter sounds check")
@@ -194,6 +210,30 @@ def _speak(voice: Voice, text: str, target: Path) -> None:
         target.write_bytes(ready.read_bytes())
 
 
+def _sound(tone: Tone, target: Path) -> None:
+    form = ("-r", str(RATE_HZ), "-c", "1", "-b", "16", "-e", "signed-integer")
+    length = f"{tone.seconds:g}"
+    sine = ("synth", length, "sine", str(tone.hz), "gain", "-12", "fade", "q", "0.01", length, "0.01")
+    _run("sox", "-V1", "-D", "-R", "-n", *form, str(target), *sine)
+
+
+def _tones(
+    path: Path, tables: Mapping[str, Mapping[str, float]], prompts: Mapping[str, object]
+) -> dict[str, Tone]:
+    """The `[tones.NAME]`. Raises SoundsFault naming the tone."""
+    tones = {}
+    for name, table in tables.items():
+        tone = Tone(int(table.get("hz", 0)), float(table.get("seconds", 0)))
+        if not _NAME.fullmatch(name) or name in prompts:
+            raise SoundsFault(
+                f"{path}: tone {name!r}: a name of its own, of small letters, digits and hyphens"
+            )
+        if not (100 <= tone.hz <= 3400 and 0.05 <= tone.seconds <= 5):
+            raise SoundsFault(f"{path}: tone {name}: expected hz from 100 to 3400 and seconds from 0.05 to 5")
+        tones[name] = tone
+    return tones
+
+
 def _run(*command: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -203,7 +243,9 @@ def _run(*command: str) -> None:
         raise SoundsFault(f"{command[0]} failed: {done.stderr.strip() or done.returncode}")
 
 
-def _recipe(book: PromptBook, language: str, text: str) -> str:
+def _recipe(book: PromptBook, language: str, text: str | Tone) -> str:
+    if isinstance(text, Tone):
+        return hashlib.sha256(json.dumps(["tone", text.hz, text.seconds]).encode()).hexdigest()
     voice = book.voices[language]
     made_of = [voice.voice, voice.words_per_minute, text, *_EFFECTS]
     return hashlib.sha256(json.dumps(made_of, ensure_ascii=False).encode()).hexdigest()
@@ -217,12 +259,12 @@ def _files(built: Path) -> list[str]:
     return sorted(str(path.relative_to(built).with_suffix("")) for path in built.glob("*/*.wav"))
 
 
-def _audio_faults(path: Path) -> list[str]:
+def _audio_faults(path: Path, shortest: float) -> list[str]:
     with wave.open(str(path)) as audio:
         form = (audio.getframerate(), audio.getnchannels(), audio.getsampwidth())
         seconds = audio.getnframes() / audio.getframerate()
     if form != (RATE_HZ, 1, 2):
         return [f"{path}: expected {RATE_HZ} Hz, mono, 16 bit"]
-    if not 0.3 < seconds < 30:
-        return [f"{path}: {seconds:.1f} s long, expected 0.3 to 30"]
+    if not shortest <= seconds < 30:
+        return [f"{path}: {seconds:.1f} s long, expected {shortest:g} to 30"]
     return []

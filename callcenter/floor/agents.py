@@ -11,6 +11,7 @@ from enum import StrEnum
 from math import exp
 from typing import TYPE_CHECKING
 
+from callcenter.floor import standing, wrapups
 from callcenter.floor.plan import Strategy
 from callcenter.floor.records import AgentState
 
@@ -56,7 +57,12 @@ class Refusal(StrEnum):
     PHONE_IN_USE = "phone-in-use"
     AGENT_ELSEWHERE = "agent-elsewhere"
     NOT_LOGGED_IN = "not-logged-in"
+    DISPOSITION_OWED = "disposition-first"
+    IN_CONTACT = "in-contact"
+    NO_DISPOSITION = "no-disposition"
     NO_WRAPUP = "no-wrapup"
+    UNKNOWN_DISPOSITION = "unknown-disposition"
+    WRAPUP_UNLIMITED = "wrapup-unlimited"
     UNKNOWN_REASON = "unknown-reason"
 
 
@@ -66,7 +72,12 @@ REFUSALS = {
     Refusal.PHONE_IN_USE: "another agent is in a call on that phone",
     Refusal.AGENT_ELSEWHERE: "the agent is in a call on another phone",
     Refusal.NOT_LOGGED_IN: "the agent is not logged in",
+    Refusal.DISPOSITION_OWED: "a disposition of the last contact must be given first",
+    Refusal.IN_CONTACT: "the agent is in a contact: log in anew when it is over",
+    Refusal.NO_DISPOSITION: "the agent has no contact to give a disposition of",
     Refusal.NO_WRAPUP: "the agent is not in wrap-up",
+    Refusal.UNKNOWN_DISPOSITION: "the contact's queue has no such disposition in the site file",
+    Refusal.WRAPUP_UNLIMITED: "the wrap-up has no time limit: it lasts until it is ended",
     Refusal.UNKNOWN_REASON: "there is no such reason in the site file ([reasons])",
 }
 
@@ -102,6 +113,13 @@ class Agent:
     idle_since: float = 0.0  # the end of the last contact, or the moment of becoming ready
     offered_at: float = 0.0  # the last offer
     calls_taken: int = 0  # since log-in
+    missed_calls: int = 0  # offers since log-in that came to nothing by him or his phone
+    wrapup_until: float = 0.0  # in wrap-up: when its time is over; 0.0 until he ends it
+    disposition: str = ""  # given for the contact at hand
+    owes_disposition: bool = False  # a required one, and the contact is over
+    line: str = ""  # always connected: the standing leg
+    line_up: bool = False  # and it is answered
+    tone: str = ""  # the playback on it that announces a contact
     occupancy: float = 0.0  # share of time in contacts, exponentially weighted, as it was at `since`
     missed_in_row: int = 0  # offers, since the last one answered
     resting_until: float = 0.0  # ready, but left alone after a missed offer
@@ -114,20 +132,26 @@ class Agent:
 # What people wish.
 
 
-def login(scene: Scene, at: float, number: str, phone: str) -> Refusal | None:
-    """Seat an agent at a phone. Hot desking: he leaves his old phone, whoever sat here leaves this one."""
+def login(
+    scene: Scene, at: float, number: str, phone: str, *, connected: bool = False, line: str = ""
+) -> Refusal | None:
+    """Seat an agent at a phone. Hot desking: he leaves his old phone, whoever sat here leaves this one.
+
+    `connected`: he works always connected, by the leg `line`, or else his phone is rung for one.
+    """
     agent = scene.agents.get(number)
     if agent is None or agent.removed:
         return Refusal.UNKNOWN_AGENT
     if phone not in scene.plan.phones:
         return Refusal.UNKNOWN_PHONE
-    if agent.presence is not Presence.LOGGED_OUT and agent.phone == phone:
+    same_way = bool(agent.line) == connected and line in ("", agent.line)
+    if agent.presence is not Presence.LOGGED_OUT and agent.phone == phone and same_way:
         agent.logout_when_free = False
         agent.pin_failures = 0
         scene.outcome.agents.add(number)
         return ready(scene, at, number)
     if _in_contact(agent):
-        return Refusal.AGENT_ELSEWHERE
+        return Refusal.IN_CONTACT if agent.phone == phone else Refusal.AGENT_ELSEWHERE
     seated = scene.agents.get(scene.seats.get(phone, ""))
     if seated is not None:
         if _in_contact(seated):
@@ -136,8 +160,12 @@ def login(scene: Scene, at: float, number: str, phone: str) -> Refusal | None:
     if agent.presence is not Presence.LOGGED_OUT:
         _leave(scene, at, agent)
     scene.seats[phone] = number
-    agent.calls_taken = agent.pin_failures = agent.missed_in_row = 0
+    agent.calls_taken = agent.missed_calls = agent.missed_in_row = agent.pin_failures = 0
     agent.idle_since = at
+    if line:
+        standing.take(scene, at, agent, line, phone)
+    elif connected:
+        standing.ring(scene, at, agent, phone)
     if scene.plan.login_ready:
         change(scene, agent, at, presence=Presence.READY, reason="", phone=phone)
     else:
@@ -165,6 +193,8 @@ def ready(scene: Scene, at: float, number: str) -> Refusal | None:
     agent = scene.agents.get(number)
     if agent is None or agent.presence is Presence.LOGGED_OUT:
         return Refusal.UNKNOWN_AGENT if agent is None else Refusal.NOT_LOGGED_IN
+    if agent.owes_disposition:
+        return Refusal.DISPOSITION_OWED
     rested(scene, agent)
     if agent.presence is not Presence.READY:
         if agent.activity is not Activity.WRAPUP:
@@ -193,6 +223,8 @@ def end_wrapup(scene: Scene, at: float, number: str) -> Refusal | None:
         return Refusal.UNKNOWN_AGENT
     if agent.activity is not Activity.WRAPUP:
         return Refusal.NO_WRAPUP if agent.presence is not Presence.LOGGED_OUT else Refusal.NOT_LOGGED_IN
+    if agent.owes_disposition:
+        return Refusal.DISPOSITION_OWED
     wrapup_over(scene, at, agent)
     return None
 
@@ -239,6 +271,9 @@ def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
     """The offer came to nothing; with `blame` ("no-answer", "busy", …) the agent has missed it."""
     queue = scene.queues.get(agent.queue)
     move(scene, agent, at, Move.OFFER_OVER, contact="", queue="")
+    if agent.line:
+        standing.part(scene, agent)
+    agent.missed_calls += bool(blame)
     if blame and agent.presence is Presence.READY:
         _missed(scene, at, agent, blame, queue.plan if queue else None)
     settle_phone(scene, at, agent)
@@ -248,23 +283,35 @@ def offer_over(scene: Scene, at: float, agent: Agent, blame: str = "") -> None:
 def connect(scene: Scene, at: float, agent: Agent) -> None:
     agent.calls_taken += 1
     agent.missed_in_row = 0
+    agent.disposition = ""
+    if agent.line:
+        standing.end_tone(scene, agent)
     move(scene, agent, at, Move.CONNECT)
 
 
 def release(scene: Scene, at: float, agent: Agent, wrapup_seconds: int) -> None:
-    """The contact is over: wrap-up, timed, or straight to idle where there is none."""
+    """The contact is over: wrap-up (`wrapup_seconds` may be UNTIL_ENDED), or straight to idle where there is
+    none. A required disposition that is not given yet makes one."""
     agent.idle_since = at
-    if wrapup_seconds > 0 and not agent.logout_when_free and not agent.removed:
-        if move(scene, agent, at, Move.RELEASE_TO_WRAPUP):
-            scene.start(f"wrapup:{agent.number}", at + wrapup_seconds)
-    else:
+    if agent.logout_when_free or agent.removed:
+        wrapups.skip(scene, at, agent)
         move(scene, agent, at, Move.RELEASE, contact="", queue="")
-    settle_phone(scene, at, agent)
-    _go_if_asked(scene, at, agent)
+    elif not wrapups.is_wanted(scene, agent, wrapup_seconds):
+        move(scene, agent, at, Move.RELEASE, contact="", queue="")
+    elif move(scene, agent, at, Move.RELEASE_TO_WRAPUP):
+        wrapups.begin(scene, at, agent, wrapup_seconds)
+    _after_contact(scene, at, agent)
+
+
+def excuse(scene: Scene, at: float, agent: Agent) -> None:
+    """The contact came to nothing, or nothing is known of it: idle at once, nothing to wrap up."""
+    agent.idle_since = at
+    move(scene, agent, at, Move.RELEASE, contact="", queue="")
+    _after_contact(scene, at, agent)
 
 
 def wrapup_over(scene: Scene, at: float, agent: Agent) -> None:
-    scene.stop(f"wrapup:{agent.number}")
+    wrapups.close(scene, at, agent)
     agent.idle_since = at
     move(scene, agent, at, Move.WRAPUP_OVER, contact="", queue="")
     settle_phone(scene, at, agent)
@@ -283,9 +330,20 @@ def leg_gone(scene: Scene, agent: Agent, leg: str) -> None:
     """Our leg to the phone no longer exists: the phone can be rung again."""
     scene.stop(f"hangup:{leg}")
     scene.agent_legs.pop(leg, None)
+    if agent.line == leg:
+        standing.forget(scene, agent)
     if agent.leg == leg:
         agent.leg = ""
-        scene.file(agent)
+    scene.file(agent)
+
+
+def line_gone(scene: Scene, at: float, agent: Agent) -> None:
+    """An always-connected agent has hung up: he is logged out, after the contact if he still is in one."""
+    if _in_contact(agent):
+        agent.logout_when_free = True
+        scene.outcome.agents.add(agent.number)
+    else:
+        _leave(scene, at, agent)
 
 
 def settle_phone(scene: Scene, at: float, agent: Agent) -> None:
@@ -356,6 +414,13 @@ def change(
     scene.file(agent)
 
 
+def _after_contact(scene: Scene, at: float, agent: Agent) -> None:
+    if agent.line:
+        standing.part(scene, agent)
+    settle_phone(scene, at, agent)
+    _go_if_asked(scene, at, agent)
+
+
 def _in_contact(agent: Agent) -> bool:
     return agent.activity in (Activity.OFFERED, Activity.TALKING)
 
@@ -396,7 +461,8 @@ def _leave(scene: Scene, at: float, agent: Agent) -> None:
     """Off the phone and the floor; a removed agent is forgotten."""
     if agent.presence is not Presence.LOGGED_OUT:
         rested(scene, agent)
-        scene.stop(f"wrapup:{agent.number}")
+        wrapups.close(scene, at, agent)
+        standing.give_up(scene, agent)
         if agent.activity is Activity.WRAPUP:
             move(scene, agent, at, Move.WRAPUP_OVER, contact="", queue="")
         if agent.activity is Activity.ELSEWHERE:

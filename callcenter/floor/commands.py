@@ -41,6 +41,8 @@ class StopPlayback(Command):
 
 @dataclass(frozen=True, slots=True)
 class StartMusic(Command):
+    """`music` "" is silence that is sent, so that phone and network do not take the call for dead."""
+
     leg: str
     music: str
 
@@ -52,7 +54,10 @@ class StopMusic(Command):
 
 @dataclass(frozen=True, slots=True)
 class RingAgent(Command):
-    """Ring a phone for a contact; the new leg gets our id and enters our hands when answered."""
+    """Ring a phone for a contact; the new leg gets our id and enters our hands when answered.
+
+    With `contact` "" it is to be the standing leg of an agent who is always connected.
+    """
 
     leg: str
     contact: str
@@ -98,7 +103,10 @@ class SendOutside(Command):
 
 @dataclass(frozen=True, slots=True)
 class TagLeg(Command):
-    """Write contact, arrival and queue as channel variables: the floor can be rebuilt from them."""
+    """Write contact, arrival and queue as channel variables: the floor can be rebuilt from them.
+
+    With `agent` (and no contact) it is his standing leg, at `phone`.
+    """
 
     leg: str
     contact: str
@@ -106,6 +114,8 @@ class TagLeg(Command):
     arrived_at: float
     language: str
     head_start: float = 0.0
+    agent: str = ""
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

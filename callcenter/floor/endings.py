@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, recording, ringall
+from callcenter.floor import agents, recording, ringall, standing
 from callcenter.floor.commands import DestroyBridge, HangUp, SendOutside
 from callcenter.floor.contacts import Contact, ContactState, answer, play, step, stop_sounds
 from callcenter.floor.records import ContactClosed, Outcome
@@ -81,7 +81,7 @@ def drop_offer(scene: Scene, contact: Contact, at: float) -> None:
     if contact.state not in (ContactState.OFFERED, ContactState.CONNECTING):
         return
     scene.stop(f"ring:{contact.id}")
-    scene.do(HangUp(contact.agent_leg))
+    standing.hang_up(scene, contact.agent_leg)
     ringall.stop_others(scene, contact, at)
     if (agent := scene.agents.get(contact.agent)) is not None:
         agents.offer_over(scene, at, agent)

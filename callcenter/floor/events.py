@@ -193,8 +193,11 @@ class Request(Event):
 
 @dataclass(frozen=True, slots=True)
 class AgentLoginRequested(Request):
+    """`connected`: always connected; his phone is rung once and stays in that call."""
+
     agent: str
     phone: str
+    connected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,22 @@ class AgentNotReadyRequested(Request):
 @dataclass(frozen=True, slots=True)
 class WrapupEndRequested(Request):
     agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrapupExtendRequested(Request):
+    agent: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionRequested(Request):
+    """What came of a contact: the one the agent has at hand, or one that is over (`contact`, `queue`)."""
+
+    agent: str
+    disposition: str
+    contact: str = ""
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,19 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, TypeAlias
 
-from callcenter.floor import agents, events, journey, recording, ringall, sessions, survey, waiting, widening
+from callcenter.floor import (
+    agents,
+    dispositions,
+    events,
+    journey,
+    recording,
+    ringall,
+    sessions,
+    standing,
+    survey,
+    waiting,
+    widening,
+)
 from callcenter.floor.agents import REFUSALS, Agent, Refusal
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -39,6 +51,8 @@ from callcenter.floor.scene import Outcome, Scene
 BLAME = {16: "no-answer", 17: "busy", 19: "no-answer", 21: "rejected", 26: "no-answer"}
 
 HANG_UP_AGAIN_SECONDS = 5.0  # after Asterisk failed to do it
+KEY_SECONDS = 3.0  # between two keys of a code in a contact; later it is another code
+KEYS_KEPT = 6  # no code is longer
 
 
 class Floor:
@@ -94,6 +108,8 @@ def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     if contact is not None:
         ringall.answered_by(contact, scene.agent_legs[event.leg])
         journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
+    elif (agent := _standing_agent(scene, event.leg)) is not None:
+        standing.answered(scene, agent)
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
 
@@ -102,40 +118,71 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
     leg, at = event.leg, event.at
     if (contact := scene.contacts.get(leg)) is not None:
         journey.happen(scene, contact, at, Cue.CALLER_GONE)
-    elif (session := scene.sessions.get(leg)) is not None:
+        return
+    if (session := scene.sessions.get(leg)) is not None:
         sessions.end(scene, session, at)
-    elif (number := scene.agent_legs.get(leg)) is not None:
-        agent = scene.agents.get(number)
-        contact = _contact_of_agent_leg(scene, leg)
-        if agent is not None:
-            agents.leg_gone(scene, agent, leg)
-        else:
-            scene.stop(f"hangup:{leg}")
-            del scene.agent_legs[leg]
-        blame = BLAME.get(event.cause, "unreachable")
-        if contact is not None and not ringall.one_gone(scene, contact, number, at, blame):
-            journey.happen(scene, contact, at, Cue.AGENT_GONE, blame)
+    if leg in scene.agent_legs:
+        _agent_leg_gone(scene, event)
+
+
+def _agent_leg_gone(scene: Scene, event: events.LegHungUp) -> None:
+    leg = event.leg
+    number = scene.agent_legs[leg]
+    agent = scene.agents.get(number)
+    contact = _contact_of_agent_leg(scene, leg)
+    stood = agent is not None and agent.line == leg
+    if agent is not None:
+        agents.leg_gone(scene, agent, leg)
+        if stood:
+            agents.line_gone(scene, event.at, agent)
+    else:
+        scene.stop(f"hangup:{leg}")
+        del scene.agent_legs[leg]
+    blame = "" if stood else BLAME.get(event.cause, "unreachable")
+    if contact is not None and not ringall.one_gone(scene, contact, number, event.at, blame):
+        journey.happen(scene, contact, event.at, Cue.AGENT_GONE, blame)
 
 
 def _leg_left(scene: Scene, event: events.LegLeft) -> None:
     if (contact := scene.contacts.get(event.leg)) is not None:
         journey.happen(scene, contact, event.at, Cue.CALLER_LEFT)
-    elif (session := scene.sessions.get(event.leg)) is not None:
+        return
+    if (session := scene.sessions.get(event.leg)) is not None:
         sessions.end(scene, session, event.at)
-    elif event.leg in scene.agent_legs:
+    if event.leg in scene.agent_legs:
         scene.do(HangUp(event.leg))
 
 
 def _digit(scene: Scene, event: events.DigitPressed) -> None:
     if (session := scene.sessions.get(event.leg)) is not None:
         sessions.digit(scene, session, event.at, event.digit)
-    elif (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
+        return
+    if (agent := _standing_agent(scene, event.leg)) is not None:
+        _keyed(scene, event, agent)
+        return
+    if (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
         recording.key(scene, contact, event.at, event.digit)
-    elif (contact := scene.contacts.get(event.leg)) is not None and (
-        contact.state,
-        Cue.KEY_PRESSED,
-    ) in journey.ROWS:
+        return
+    contact = scene.contacts.get(event.leg)
+    if contact is not None and (contact.state, Cue.KEY_PRESSED) in journey.ROWS:
         journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
+
+
+def _keyed(scene: Scene, event: events.DigitPressed, agent: Agent) -> None:
+    """On a standing leg: codes between contacts; in one, the code that takes the place of putting down."""
+    if agent.leg != event.leg:
+        sessions.keyed(scene, agent, event.at, event.digit)
+        return
+    then, keys = scene.keyed.get(event.leg, (0.0, ""))
+    keys = (keys if event.at - then <= KEY_SECONDS else "") + event.digit
+    scene.keyed[event.leg] = (event.at, keys[-KEYS_KEPT:])
+    contact = _contact_of_agent_leg(scene, event.leg)
+    if keys.endswith(scene.plan.features.end_contact) and contact is not None:
+        del scene.keyed[event.leg]
+        if contact.state is ContactState.TALKING:
+            journey.happen(scene, contact, event.at, Cue.AGENT_GONE)
+    elif contact is not None:
+        recording.key(scene, contact, event.at, event.digit)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
@@ -146,7 +193,15 @@ def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
     elif contact is not None and contact.whisper == event.playback:
         journey.happen(scene, contact, event.at, Cue.WHISPER_DONE, note)
     elif (session := scene.sessions.get(leg)) is not None and session.playback == event.playback:
-        sessions.playback_done(scene, session)
+        sessions.playback_done(scene, session, event.at)
+    elif (agent := _standing_agent(scene, leg)) is not None and agent.tone == event.playback:
+        contact = _contact_of_agent_leg(scene, leg)
+        if contact is not None and event.failed:  # he has hung up, as we shall hear, or else is joined
+            if contact.agent_leg == leg and contact.state is ContactState.OFFERED:
+                scene.start(f"ring:{contact.id}", event.at + standing.HUNG_UP_SECONDS)
+        elif contact is not None:
+            ringall.answered_by(contact, agent.number)
+            journey.happen(scene, contact, event.at, Cue.AGENT_ANSWERED)
 
 
 def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
@@ -188,8 +243,11 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
         if (contact := scene.contacts.get(subject)) is not None:
             journey.happen(scene, contact, event.at, _CONTACT_TIMERS[kind])
     elif kind == "wrapup":
-        if (agent := scene.agents.get(subject)) is not None and agent.activity is agents.Activity.WRAPUP:
-            agents.wrapup_over(scene, event.at, agent)
+        if (agent := scene.agents.get(subject)) is not None:
+            dispositions.time_over(scene, event.at, agent)
+    elif kind == "disposition":
+        if (agent := scene.agents.get(subject)) is not None:
+            dispositions.limit_over(scene, event.at, agent)
     elif kind == "rest":
         if (agent := scene.agents.get(subject)) is not None:
             agents.rested(scene, agent)
@@ -248,7 +306,10 @@ def _night(scene: Scene, event: events.NightSwitchRequested) -> None:
 
 
 def _login(scene: Scene, event: events.AgentLoginRequested) -> None:
-    _reply(scene, event, agents.login(scene, event.at, event.agent, event.phone), "is logged in")
+    refusal = agents.login(scene, event.at, event.agent, event.phone, connected=event.connected)
+    agent = scene.agents.get(event.agent)
+    rings = agent is not None and agent.line and not agent.line_up
+    _reply(scene, event, refusal, "is logged in" + (f": phone {event.phone} is being rung" if rings else ""))
 
 
 def _logout(scene: Scene, event: events.AgentLogoutRequested) -> None:
@@ -272,6 +333,19 @@ def _wrapup_end(scene: Scene, event: events.WrapupEndRequested) -> None:
     _reply(scene, event, agents.end_wrapup(scene, event.at, event.agent), "has ended the wrap-up")
 
 
+def _wrapup_extend(scene: Scene, event: events.WrapupExtendRequested) -> None:
+    refusal = dispositions.extend(scene, event.at, event.agent, event.seconds)
+    _reply(scene, event, refusal, f"has {event.seconds} s more for the wrap-up")
+
+
+def _disposition(scene: Scene, event: events.DispositionRequested) -> None:
+    if event.contact:
+        refusal = dispositions.give_late(scene, event)
+    else:
+        refusal = dispositions.give(scene, event.at, event.agent, event.disposition, event.by)
+    _reply(scene, event, refusal, f'has the disposition "{event.disposition}"')
+
+
 def _reply(scene: Scene, event: Any, refusal: Refusal | None, done: str) -> None:
     if not event.request:
         return
@@ -280,6 +354,11 @@ def _reply(scene: Scene, event: Any, refusal: Refusal | None, done: str) -> None
     else:
         text = f"agent {event.agent}: {REFUSALS[refusal]}"
         scene.do(Reply(event.request, False, text, refusal.value))
+
+
+def _standing_agent(scene: Scene, leg: str) -> Agent | None:
+    agent = scene.agents.get(scene.agent_legs.get(leg, ""))
+    return agent if agent is not None and agent.line == leg else None
 
 
 def _contact_of_agent_leg(scene: Scene, leg: str) -> Contact | None:
@@ -312,6 +391,8 @@ _RECEIVE: Mapping[type[Event], _Receive] = {
     events.AgentReadyRequested: _ready,
     events.AgentNotReadyRequested: _not_ready,
     events.WrapupEndRequested: _wrapup_end,
+    events.WrapupExtendRequested: _wrapup_extend,
+    events.DispositionRequested: _disposition,
     events.NightSwitchRequested: _night,
     events.RecordingStarted: recording.started,
     events.RecordingRequested: recording.requested,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents, briefing, recording, ringall, waiting, widening
+from callcenter.floor import agents, briefing, recording, ringall, standing, waiting, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import (
@@ -117,7 +117,8 @@ def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
     contact.state = ContactState.OFFERED
     contact.agent = agent.number
     contact.agent_leg = _ring(scene, contact, agent, at)
-    scene.start(f"ring:{contact.id}", at + queue.plan.ring_seconds)
+    seconds = standing.TONE_SECONDS if agent.line else queue.plan.ring_seconds
+    scene.start(f"ring:{contact.id}", at + seconds)
 
 
 def offer_to(scene: Scene, contact: Contact, others: Iterable[str], at: float) -> None:
@@ -128,10 +129,14 @@ def offer_to(scene: Scene, contact: Contact, others: Iterable[str], at: float) -
 
 def _ring(scene: Scene, contact: Contact, agent: Agent, at: float) -> str:
     contact.offers += 1
-    leg = f"{contact.id}~{agent.number}~{contact.offers}"
+    leg = agent.line or f"{contact.id}~{agent.number}~{contact.offers}"
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "offered", agent=agent.number)
     agents.offer(scene, at, agent, contact.id, contact.queue, leg)
+    if agent.line:
+        _tag(scene, contact)  # the agent's leg does not tell it
+        standing.announce(scene, contact, agent)
+        return leg
     scene.do(
         RingAgent(
             leg=leg,
@@ -157,15 +162,8 @@ def entertain(scene: Scene, contact: Contact, at: float) -> None:
     """
     plan = scene.queues[contact.queue].plan
     scene.outcome.contacts.add(contact.id)
-    if contact.state is ContactState.WAITING and not contact.tagged:
-        contact.tagged = True
-        scene.do(
-            TagLeg(
-                *(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language),
-                contact.head_start,
-            )
-        )
     if contact.state is ContactState.WAITING:
+        _tag(scene, contact)
         if contact.unsaid:
             waiting.say(scene, contact, contact.unsaid)
             contact.unsaid = ()
@@ -274,7 +272,7 @@ def _caller_taken_out(scene: Scene, contact: Contact, at: float, _note: str) -> 
     drop_offer(scene, contact, at)
     scene.queues[contact.queue].leave(contact)
     if contact.state is ContactState.TALKING:
-        scene.do(HangUp(contact.agent_leg))
+        standing.hang_up(scene, contact.agent_leg)
         part(scene, contact, at, "switch", Outcome.LEFT)
     else:
         end(scene, contact, at, Outcome.LEFT, "switch")
@@ -371,6 +369,9 @@ def _agent_gone_before_the_join(scene: Scene, contact: Contact, at: float, _note
 
 
 def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    if standing.is_standing(scene, contact.agent_leg):  # nobody told us of the end of the tone
+        _agent_answered(scene, contact, at, "")
+        return
     scene.do(HangUp(contact.agent_leg))
     ringall.stop_others(scene, contact, at, "no-answer")
     _offer_failed(scene, contact, at, "no-answer")
@@ -380,7 +381,7 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
     """Both legs live but could not be bridged: the caller goes back to his place, the agent is freed."""
     agent = scene.agents.get(contact.agent)
     scene.do(DestroyBridge(contact.bridge))
-    scene.do(HangUp(contact.agent_leg))
+    standing.hang_up(scene, contact.agent_leg)
     step(scene, contact, at, "could not be joined", agent=contact.agent)
     recording.finish(scene, contact, at, stop=True)
     contact.agent = contact.agent_leg = contact.bridge = ""
@@ -389,14 +390,14 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
     contact.announced_at = 0.0
     contact.state = ContactState.WAITING
     if agent is not None:
-        agents.release(scene, at, agent, 0)
+        agents.excuse(scene, at, agent)
     contact.held_for = ""
     widening.go_on(scene, contact, at)
     _wait(scene, contact)
 
 
 def _caller_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    scene.do(HangUp(contact.agent_leg))
+    standing.hang_up(scene, contact.agent_leg)
     part(scene, contact, at, "caller")
     forget(scene, contact)
 
@@ -454,7 +455,7 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.WAITING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.OFFERED, Cue.AGENT_ANSWERED): Row(_agent_answered, (_S.CONNECTING, _S.TALKING)),
     (_S.OFFERED, Cue.AGENT_GONE): Row(_offer_failed, _AWAY),
-    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, _AWAY),
+    (_S.OFFERED, Cue.RING_LIMIT): Row(_ring_limit, (*_AWAY, _S.CONNECTING, _S.TALKING)),
     (_S.OFFERED, Cue.ANNOUNCE_DUE): Row(_stay, (_S.OFFERED,)),
     (_S.OFFERED, Cue.PLAYBACK_DONE): Row(waiting.heard, (_S.OFFERED,)),
     (_S.OFFERED, Cue.KEY_PRESSED): Row(_key_pressed, (_S.OFFERED, *_AWAY)),
@@ -491,6 +492,17 @@ def _is_served(scene: Scene, service: ServicePlan, at: float) -> bool:
         return False
     hours = scene.plan.hours.get(service.hours)
     return hours is None or is_open(hours, at)
+
+
+def _tag(scene: Scene, contact: Contact) -> None:
+    if not contact.tagged:
+        contact.tagged = True
+        scene.do(
+            TagLeg(
+                *(contact.id, contact.id, contact.queue, contact.arrived_at, contact.language),
+                contact.head_start,
+            )
+        )
 
 
 def _wait(scene: Scene, contact: Contact) -> None:

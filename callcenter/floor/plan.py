@@ -10,6 +10,7 @@ from enum import StrEnum
 from callcenter.floor.skills import ANYBODY, Expression
 
 ANY_NUMBER = "*"  # the service for a DNIS that no other names
+UNTIL_ENDED = -1  # a wrap-up that lasts until the agent ends it
 
 
 class Strategy(StrEnum):
@@ -72,6 +73,12 @@ class Message:
     every: int
 
 
+class DispositionRule(StrEnum):
+    NONE = "none"  # nobody is asked, and none is taken
+    OPTIONAL = "optional"
+    REQUIRED = "required"  # wrap-up does not end before one is given, or the limit has passed
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """From `start` up to, not including, `end`; minutes since local midnight, end at most 1440."""
@@ -129,7 +136,11 @@ class QueuePlan:
     misses: int = 1  # so many offers missed in a row set an agent not ready; 0: never
     retry_after_seconds: int = 5  # an agent who missed an offer and stays ready is left alone for so long
     ring_seconds: int = 20  # an agent's phone rings so long before it counts as not answered
-    wrapup_seconds: int = 0  # 0: none
+    wrapup_seconds: int = 0  # 0: none; UNTIL_ENDED
+    wrapup_extend_seconds: int = 60  # so much longer by the code
+    disposition: DispositionRule = DispositionRule.OPTIONAL
+    dispositions: Mapping[str, str] = field(default_factory=dict)  # digits -> name; {}: none to give
+    disposition_limit_seconds: int = 300  # a required one that is not given by then is given up
     service_level_seconds: int = 20
     short_abandon_seconds: float = 5.0
     greeting: tuple[str, ...] = ()  # played before the caller can be offered; () for none
@@ -157,6 +168,7 @@ class PhonePlan:
 
 @dataclass(frozen=True, slots=True)
 class FeatureCodes:
+    login_connected: str = "*10"  # always connected: the agent's number may follow at once
     login: str = "*11"
     logout: str = "*12"
     ready: str = "*13"
@@ -164,6 +176,9 @@ class FeatureCodes:
     wrapup_end: str = "*15"
     record: str = "*7"  # in a conversation: recording on and off
     record_pause: str = "*8"  # … and paused, for card data, and going on
+    wrapup_extend: str = "*16"
+    disposition: str = "*17"  # the digits of one may follow at once
+    end_contact: str = "*0"  # keyed by an agent who is always connected: he has no hook to put down
     night_on: str = "*18"
     night_off: str = "*19"
 
@@ -179,6 +194,7 @@ class FloorPlan:
     reasons: Mapping[str, str] = field(default_factory=dict)  # digit -> reason of a break
     language: str = "en"
     login_ready: bool = True  # ready at once after logging in
+    standing_music: str = ""  # what an always-connected agent hears between contacts; "" for silence
     pin_tries: int = 3
     pin_lock_seconds: int = 60
     recording_beep: bool = False  # as a recording begins, for both to hear

@@ -122,7 +122,7 @@ def found_talking(scene: Scene, contact: Contact, at: float) -> None:
 
 def finish(scene: Scene, contact: Contact, at: float, stop: bool) -> None:
     """The conversation is over. `stop`: the caller's leg lives on, so Asterisk must be told."""
-    scene.keyed.pop(contact.agent_leg, None)
+    scene.recording_keys.pop(contact.agent_leg, None)
     running = contact.recording
     if running is None:
         return
@@ -232,14 +232,16 @@ def wish(scene: Scene, contact: Contact, at: float, what: RecordingWish, by: str
 
 def key(scene: Scene, contact: Contact, at: float, digit: str) -> None:
     """A key on the agent's phone during a conversation; all others than the two codes mean nothing here."""
+    if contact.state is not ContactState.TALKING:
+        return
     codes = (scene.plan.features.record, scene.plan.features.record_pause)
-    keyed = scene.keyed.pop(contact.agent_leg, "") + digit
+    keyed = scene.recording_keys.pop(contact.agent_leg, "") + digit
     if not any(code.startswith(keyed) for code in codes):
         keyed = digit
     if keyed in codes:
         obey(scene, contact, at, keyed)
     elif any(code.startswith(keyed) for code in codes):
-        scene.keyed[contact.agent_leg] = keyed
+        scene.recording_keys[contact.agent_leg] = keyed
 
 
 def obey(scene: Scene, contact: Contact, at: float, code: str) -> bool:

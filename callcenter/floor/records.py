@@ -113,6 +113,18 @@ class AgentState(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class DispositionGiven(Record):
+    """What came of an agent's part in a contact. The last one given counts; "" where one was required and
+    none was given in time (`by` "limit") or he left before (`by` "leave")."""
+
+    contact: str
+    queue: str
+    agent: str
+    disposition: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class NightSwitched(Record):
     closed: bool
     by: str

@@ -4,7 +4,8 @@ The contact's own agent is one of them, the longest idle; the others are in `Con
 beaten to it has done nothing wrong, and nobody in particular missed a call that all let ring: neither counts
 as a missed offer. After the latter all are left alone for `retry_after_seconds`, then ring again.
 
-An agent who becomes free meanwhile rings along.
+An agent who becomes free meanwhile rings along. One who is always connected has answered with the end of his
+tone, and so comes first.
 
 Known sharp edge: after a reconnect to Asterisk one phone rings on, the others stop.
 """
@@ -14,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents
-from callcenter.floor.commands import HangUp
+from callcenter.floor import agents, standing
 from callcenter.floor.contacts import Contact, step
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def stop_others(scene: Scene, contact: Contact, at: float, blame: str = "") -> N
         return
     others, contact.ringing = contact.ringing, {}
     for number, leg in others.items():
-        scene.do(HangUp(leg))
+        standing.hang_up(scene, leg)
         if (agent := scene.agents.get(number)) is not None:
             agents.offer_over(scene, at, agent, blame)
 
@@ -50,7 +50,7 @@ def one_gone(scene: Scene, contact: Contact, number: str, at: float, blame: str)
     if number == contact.agent:
         answered_by(contact, next(iter(contact.ringing)))
     del contact.ringing[number]
-    step(scene, contact, at, blame, agent=number)
+    step(scene, contact, at, blame or "offer withdrawn", agent=number)
     if (agent := scene.agents.get(number)) is not None:
         agents.offer_over(scene, at, agent, blame)
     return True

@@ -40,12 +40,13 @@ class Scene:
         self.sessions: dict[str, Session] = {}  # by leg
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
+        self.keyed: dict[str, tuple[float, str]] = {}  # standing leg in a contact -> last key, keys so far
         self.seats: dict[str, str] = {}  # phone -> agent logged in there
         self.timers: dict[str, float] = {}  # timer -> when it is due
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
         self.recording_space = True  # there is room on the disk
-        self.keyed: dict[str, str] = {}  # an agent's leg in a conversation -> begin of a code
+        self.recording_keys: dict[str, str] = {}  # an agent's leg in a conversation -> begin of a code
         self.regulars = Regulars()
         self.chance = 0.0  # of the event at hand
         self.connected = True  # to Asterisk; nothing is offered while it is not
@@ -107,12 +108,13 @@ class Scene:
 
     def is_free(self, agent: Agent) -> bool:
         """Ready, idle, not left alone after a missed offer, and no leg of ours (one being hung up included)
-        on the phone."""
+        on the phone, but for a standing one that is answered."""
         return (
             agent.presence is Presence.READY
             and agent.activity is Activity.IDLE
             and not agent.leg
             and not agent.resting_until
+            and (not agent.line or agent.line_up)
         )
 
     def file(self, agent: Agent) -> None:
@@ -159,4 +161,8 @@ class Scene:
                 self.seats[agent.phone] = agent.number
             if agent.leg:
                 self.agent_legs[agent.leg] = agent.number
+            if agent.line:
+                self.agent_legs[agent.line] = agent.number
+            if agent.tone:
+                self.playbacks[agent.tone] = agent.line
             self.file(agent)

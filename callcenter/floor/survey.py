@@ -9,6 +9,8 @@ Known sharp edges:
 - A greeting that a restart cut short is not played again: its caller goes into the queue.
 - With an empty snapshot a conversation's talk time begins with the survey, and of the agents only those who
   talk are logged in: the others' presence was nowhere but in Redis.
+- An always-connected agent whose standing leg is gone works on-hook from then on (see `standing.py`); with an
+  empty snapshot the standing legs of those who do not talk are hung up.
 - Whoever sits in the fallback queue with an agent stays there: that conversation has no record of ours.
 """
 
@@ -17,7 +19,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, recording, ringall, sessions, waiting, widening
+from callcenter.floor import (
+    agents,
+    journey,
+    recording,
+    ringall,
+    sessions,
+    standing,
+    waiting,
+    widening,
+    wrapups,
+)
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -57,6 +69,9 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
     for bridge in event.bridges:
         if bridge not in bridges:
             scene.do(DestroyBridge(bridge))
+    for agent in scene.agents.values():
+        if agent.line and not agent.leg:
+            standing.rest(scene, agent)
     _fetch_from_fallback(scene, at, event.legs)
     scene.unsettled.update(dict.fromkeys(scene.queues))
 
@@ -119,7 +134,7 @@ def _known_contacts(
 
 def _without_caller(scene: Scene, contact: Contact, at: float, cut_off: bool, left: bool) -> None:
     if contact.state is ContactState.TALKING and contact.agent_leg:
-        scene.do(HangUp(contact.agent_leg))
+        standing.hang_up(scene, contact.agent_leg)
     if left:
         journey.happen(scene, contact, at, Cue.CALLER_LEFT)
     else:
@@ -182,7 +197,7 @@ def _offer_number(leg: str) -> int:
 
 def _hang_up_strangers(scene: Scene, event: SwitchSurveyed) -> None:
     """Legs of ours that belong to nothing any more; an agent's phone is rung again when his is gone."""
-    known = {c.agent_leg for c in scene.contacts.values()}
+    known = {c.agent_leg for c in scene.contacts.values()} | {a.line for a in scene.agents.values()}
     for leg in event.legs:
         ours = leg.in_app or leg.agent
         if ours and leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
@@ -228,8 +243,12 @@ def _seat_of(scene: Scene, at: float, leg: SeenLeg) -> Agent | None:
     agent = scene.agents.get(leg.agent)
     if agent is None:
         agent = scene.agents[leg.agent] = Agent(leg.agent, leg.agent, (), since=at)
-    seated = agent.presence is not Presence.LOGGED_OUT and agent.phone == leg.phone
-    if not seated and agents.login(scene, at, agent.number, leg.phone) is not None:
+    line = leg.leg if not leg.contact else ""  # what we ring for a contact names it
+    seated = agent.presence is not Presence.LOGGED_OUT and agent.phone == leg.phone and agent.line == line
+    refusal = None
+    if not seated:
+        refusal = agents.login(scene, at, agent.number, leg.phone, connected=bool(line), line=line)
+    if refusal is not None:
         return None
     return agent if agent.activity is Activity.IDLE else None
 
@@ -239,22 +258,40 @@ def _release_agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
     for agent in list(scene.agents.values()):
         if agent.leg and agent.leg not in seen:
             agents.leg_gone(scene, agent, agent.leg)
+        _standing_leg(scene, agent, seen.get(agent.line))
         mine = _is_in_contact(scene, agent)
         if agent.activity is Activity.OFFERED and not mine:
             agents.offer_over(scene, at, agent)
         elif agent.activity is Activity.TALKING and not mine:
-            agents.release(scene, at, agent, 0)
-        elif agent.activity is Activity.WRAPUP and f"wrapup:{agent.number}" not in scene.timers:
+            agents.excuse(scene, at, agent)
+        elif agent.activity is Activity.WRAPUP and wrapups.is_adrift(scene, agent):
             agents.wrapup_over(scene, at, agent)
     for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
         scene.stop(f"hangup:{leg}")
         del scene.agent_legs[leg]
+    for timer in [t for t in scene.timers if t.startswith("hangup:")]:  # of those before a crash
+        leg = timer.partition(":")[2]
+        if leg not in scene.contacts and leg not in scene.agent_legs:
+            scene.stop(timer)
+
+
+def _standing_leg(scene: Scene, agent: Agent, leg: SeenLeg | None) -> None:
+    """One that is gone, or was sent elsewhere, leaves its agent on-hook."""
+    if not agent.line:
+        return
+    if leg is None:
+        agents.leg_gone(scene, agent, agent.line)
+    elif leg.up and not leg.in_app:
+        standing.give_up(scene, agent)
+        scene.file(agent)
+    elif leg.up:
+        standing.answered(scene, agent)
 
 
 def _agents(scene: Scene, at: float) -> None:
     for agent in list(scene.agents.values()):
         if agent.leg and not _is_in_contact(scene, agent):
-            scene.do(HangUp(agent.leg))
+            standing.hang_up(scene, agent.leg)
         agents.settle_phone(scene, at, agent)
         scene.file(agent)
 

@@ -11,6 +11,7 @@ from callcenter.floor.records import (
     AgentState,
     ContactClosed,
     ContactStep,
+    DispositionGiven,
     NightSwitched,
     QueueMoved,
     Record,
@@ -39,6 +40,9 @@ INSERT: dict[type[Record], LiteralString] = {
         began_at = EXCLUDED.began_at, ended_at = EXCLUDED.ended_at, pauses = EXCLUDED.pauses,
         consent = EXCLUDED.consent, asked_by = EXCLUDED.asked_by
         WHERE old.epoch = 0""",
+    DispositionGiven: """INSERT INTO dispositions (floor, epoch, sequence, contact, at, queue, agent,
+        disposition, by)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     NightSwitched: """INSERT INTO night_switches (floor, epoch, sequence, at, closed, by)
         VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     QueueMoved: """INSERT INTO queue_moves (floor, epoch, sequence, contact, at, queue, to_queue, cause,
@@ -68,6 +72,9 @@ def row(record: Record) -> tuple[Any, ...]:
             span = (_moment(record.began_at), _moment(record.at))
             how = (record.consent, record.asked_by, record.fault)
             return (*map(_text, who), *span, Jsonb(record.pauses), *map(_text, how))
+        case DispositionGiven():
+            given = (record.queue, record.agent, record.disposition, record.by)
+            return (_text(record.contact), _moment(record.at), *map(_text, given))
         case NightSwitched():
             return (_moment(record.at), record.closed, _text(record.by))
         case QueueMoved():

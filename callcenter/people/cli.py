@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -20,7 +22,10 @@ from callcenter.floor.events import (
     AgentLogoutRequested,
     AgentNotReadyRequested,
     AgentReadyRequested,
+    DispositionRequested,
     Request,
+    WrapupEndRequested,
+    WrapupExtendRequested,
 )
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.people import store
@@ -149,7 +154,9 @@ def list_(context: Context) -> None:
         _warn(f"{away}; this is the floor's own list")
         everybody = [Person(each.number, each.name, each.queues, each.language) for each in live.values()]
     rows = [_row(person, live.get(person.number)) for person in everybody]
-    context.print_table(("agent", "name", "queues", "presence", "activity", "phone", "for"), rows)
+    context.print_table(
+        ("agent", "name", "queues", "presence", "activity", "phone", "works", "for", "calls", "missed"), rows
+    )
     if live_fault:
         _warn(live_fault)
 
@@ -158,10 +165,13 @@ def list_(context: Context) -> None:
 @click.argument("number")
 @click.pass_obj
 def show(context: Context, number: str) -> None:
-    """One agent: who he is and what he is doing now."""
+    """One agent: who he is, what he is doing now, and all he has done today."""
     site = site_in_force(context.site_path, context.run)
+    zone = ZoneInfo(site.site.zone)
+    midnight = datetime.combine(datetime.now(zone).date(), datetime.min.time(), zone)
     with connect(database_url(site, context.run)) as connection:
         person = store.find(connection, number)
+        states = store.states(connection, site.floor.name, number, midnight)
     live, live_fault = _live(context, site)
     agent = live.get(number)
     facts: dict[str, object] = {
@@ -180,12 +190,18 @@ def show(context: Context, number: str) -> None:
             "activity": str(agent.activity),
             "phone": agent.phone,
             "contact": agent.contact,
+            "works": _way(agent),
             "calls since log-in": agent.calls_taken,
+            "missed since log-in": agent.missed_calls,
         }
+    if agent is not None:
+        states.append(_state_now(agent, midnight))
     if context.json:
-        context.print_json(facts)
+        context.print_json(facts | {"today": states})
     else:
         context.print_table(("", ""), [(key, value) for key, value in facts.items() if value != ""])
+        rows = [_state_row(state, zone) for state in states]
+        context.print_table(("since", "for", "presence", "activity", "phone", "contact"), rows, title="today")
     if live_fault:
         _warn(live_fault)
 
@@ -241,10 +257,11 @@ def weight(context: Context, number: str, weights: tuple[str, ...]) -> None:
 @agents.command(epilog="Example: callcenter agents login 1001 8001")
 @click.argument("number")
 @click.argument("phone")
+@click.option("--connected", is_flag=True, help="Always connected: the phone is rung once and stays on.")
 @click.pass_obj
-def login(context: Context, number: str, phone: str) -> None:
+def login(context: Context, number: str, phone: str, connected: bool) -> None:
     """Log an agent in at a phone; no PIN is asked for here."""
-    _ask(context, AgentLoginRequested, agent=number, phone=phone)
+    _ask(context, AgentLoginRequested, agent=number, phone=phone, connected=connected)
 
 
 @agents.command(epilog="Example: callcenter agents logout 1001")
@@ -273,6 +290,37 @@ def not_ready(context: Context, number: str, reason: str) -> None:
     if reason and reason not in reasons:
         context.fail(f"reason {reason!r} is not in the site file: expected one of {', '.join(reasons)}")
     _ask(context, AgentNotReadyRequested, agent=number, reason=reason)
+
+
+@agents.command("end-wrapup", epilog="Example: callcenter agents end-wrapup 1001")
+@click.argument("number")
+@click.pass_obj
+def end_wrapup(context: Context, number: str) -> None:
+    """End an agent's wrap-up; not while a required disposition is missing."""
+    _ask(context, WrapupEndRequested, agent=number)
+
+
+@agents.command("extend-wrapup", epilog="Example: callcenter agents extend-wrapup 1001 --seconds 120")
+@click.argument("number")
+@click.option("--seconds", type=click.IntRange(1, 3600), default=60, show_default=True)
+@click.pass_obj
+def extend_wrapup(context: Context, number: str, seconds: int) -> None:
+    """Give an agent more time for the wrap-up he is in."""
+    _ask(context, WrapupExtendRequested, agent=number, seconds=seconds)
+
+
+@agents.command(epilog="Example: callcenter agents dispose 1001 sold")
+@click.argument("number")
+@click.argument("disposition")
+@click.pass_obj
+def dispose(context: Context, number: str, disposition: str) -> None:
+    """Say what came of the contact that an agent has at hand, or wraps up."""
+    site = site_in_force(context.site_path, context.run)
+    known = sorted({name for queue in site.queues for name in queue.dispositions.values()})
+    if disposition not in known:
+        expected = f"expected one of {', '.join(known)}" if known else "no queue of it has any"
+        context.fail(f"disposition {disposition!r} is not in the site file: {expected}")
+    _ask(context, DispositionRequested, agent=number, disposition=disposition)
 
 
 def _change(context: Context, number: str, make: Callable[[Person], Person]) -> None:
@@ -354,7 +402,7 @@ def _live(context: Context, site: Site) -> tuple[dict[str, Agent], str]:
 
 def _row(person: Person, agent: Agent | None) -> tuple[object, ...]:
     if agent is None:
-        return (person.number, person.name, " ".join(person.queues), "", "", "", "")
+        return (person.number, person.name, " ".join(person.queues), *[""] * 7)
     presence = str(agent.presence).replace("_", " ") + (f" ({agent.reason})" if agent.reason else "")
     here = agent.presence != "logged_out"
     return (
@@ -364,7 +412,42 @@ def _row(person: Person, agent: Agent | None) -> tuple[object, ...]:
         presence,
         str(agent.activity) if here else "",
         agent.phone,
+        _way(agent),
         clock(time.time() - agent.since) if agent.since else "",
+        agent.calls_taken if here else "",
+        agent.missed_calls if here else "",
+    )
+
+
+def _way(agent: Agent) -> str:
+    if agent.presence == "logged_out":
+        return ""
+    return "connected" if agent.line else "on-hook"
+
+
+def _state_now(agent: Agent, midnight: datetime) -> store.State:
+    begun = max(datetime.fromtimestamp(agent.since, UTC), midnight.astimezone(UTC))
+    return store.State(
+        begun,
+        None,
+        str(agent.presence),
+        agent.reason,
+        str(agent.activity),
+        agent.phone,
+        agent.contact,
+    )
+
+
+def _state_row(state: store.State, zone: tzinfo) -> tuple[object, ...]:
+    until = state.until or datetime.now(UTC)
+    here = state.presence != "logged_out"
+    return (
+        f"{state.since.astimezone(zone):%H:%M:%S}",
+        clock((until - state.since).total_seconds()) + ("" if state.until else " so far"),
+        state.presence.replace("_", " ") + (f" ({state.reason})" if state.reason else ""),
+        state.activity if here else "",
+        state.phone,
+        state.contact,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 from callcenter.floor.events import AgentDefinition
@@ -31,6 +33,34 @@ def find(connection: Connection, number: str) -> Person:
         if person.number == number:
             return person
     raise PersonRefused(f"there is no agent {number}: `callcenter agents list` shows all")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an agent was from `since` until `until`, None for what he is now."""
+
+    since: datetime
+    until: datetime | None
+    presence: str
+    reason: str
+    activity: str
+    phone: str
+    contact: str
+
+
+def states(connection: Connection, floor: str, number: str, after: datetime) -> list[State]:
+    """What this agent was since `after`, which cuts the first; states of no length are left out."""
+    found = rows(
+        connection,
+        """SELECT greatest(since, %(after)s) AS since, until, presence, reason, activity, phone, contact
+        FROM agent_states
+        WHERE floor = %(floor)s AND agent = %(agent)s AND until > %(after)s AND until > since
+        ORDER BY since, epoch, sequence""",
+        floor=floor,
+        agent=number,
+        after=after,
+    )
+    return [State(**row) for row in found]
 
 
 def add(connection: Connection, person: Person) -> None:

@@ -21,6 +21,7 @@ from callcenter.floor.figures import Figures, figures
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
+from callcenter.reports.dispositions import dispose_call, report_dispositions
 from callcenter.reports.explain import explain_queue
 from callcenter.reports.live import queues_now
 from callcenter.site import Site, site_in_force
@@ -122,6 +123,9 @@ def record(context: Context, contact_id: str, wish: str) -> None:
     context.say(reply.text)
 
 
+calls.add_command(dispose_call)
+
+
 @click.group(epilog="Example: callcenter queues show")
 def queues() -> None:
     """The queues, live."""
@@ -218,6 +222,9 @@ def report_queue(context: Context, day: str, queue: str) -> None:
     context.say("turned away = sent away or outside by a rule of the queue, or gone by one of its keys")
     context.say("moved on = went to another queue, which counts them as offered too; their wait goes on")
     context.say("broken off = lost or taken out")
+
+
+report.add_command(report_dispositions)
 
 
 def _say_formulas(context: Context, found: dict[str, Figures]) -> None:

@@ -104,6 +104,8 @@ def _references(site: Site, raw: Mapping[str, Any]) -> Iterator[Fault]:
                     ("queues", index, *key, "to_number"),
                     "no outside number can be reached without a [[trunks]]",
                 )
+    if site.floor.standing_music:
+        yield from _known(("floor", "standing_music"), site.floor.standing_music, music, "music")
     for name in site.emergency.trunks:
         yield from _known(("emergency", "trunks"), name, trunks, "trunk")
 

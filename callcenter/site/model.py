@@ -25,7 +25,7 @@ from pydantic import (
 )
 from rapidfuzz import process
 
-from callcenter.floor.plan import OverflowWhen, Strategy
+from callcenter.floor.plan import DispositionRule, OverflowWhen, Strategy
 from callcenter.site import opening, skills
 from callcenter.site.numbers import DIALLED, OUTSIDE, expand
 
@@ -157,6 +157,10 @@ Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=86_400)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+Digits = Annotated[str, _matching(r"[0-9]{1,3}", "one to three digits")]
+Result = Annotated[
+    str, _matching(r"\S([^\x00-\x1f\"]{0,38}\S)?", "one line of at most 40 letters, no blank at its ends")
+]
 Flag = Annotated[bool, Field(strict=True)]
 RecordRule = Annotated[Any, PlainValidator(_record_rule)]
 Codec = Literal["alaw", "ulaw", "g722", "gsm"]
@@ -184,6 +188,7 @@ class Floor(Section):
     pin_tries: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     pin_lock_seconds: Seconds = 60
     session_seconds: Annotated[int, Field(strict=True, ge=5, le=600)] = 30
+    standing_music: Name | Literal[""] = ""  # what always-connected agents hear between contacts
 
 
 class Trunk(Section):
@@ -338,7 +343,11 @@ class Queue(Section):
     misses: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
     retry_after_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 5
     ring_seconds: Annotated[int, Field(strict=True, ge=3, le=300)] = 20
-    wrapup_seconds: Seconds = 0
+    wrapup_seconds: Seconds | Literal["until_ended"] = 0
+    wrapup_extend_seconds: Annotated[int, Field(strict=True, ge=5, le=3600)] = 60
+    disposition: DispositionRule = DispositionRule.OPTIONAL
+    dispositions: dict[Digits, Result] = Field(default_factory=dict)
+    disposition_limit_seconds: Annotated[int, Field(strict=True, ge=10, le=7200)] = 300
     service_level_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 20
     short_abandon_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
     greeting: tuple[Prompt, ...] = ()
@@ -373,6 +382,19 @@ class Queue(Section):
         """So many of a hundred conversations are recorded without being asked."""
         return self.record if isinstance(self.record, int) else 100 if self.record == "all" else 0
 
+    @model_validator(mode="after")
+    def _dispositions_are_usable(self) -> Queue:
+        if self.disposition is DispositionRule.REQUIRED and not self.dispositions:
+            raise ValueError('`disposition = "required"` needs `dispositions`, such as { 1 = "sold" }')
+        for digits in self.dispositions:
+            longer = [other for other in self.dispositions if other != digits and other.startswith(digits)]
+            if longer:
+                raise ValueError(f"`dispositions`: {digits} begins {', '.join(longer)}: which is meant?")
+        names = list(self.dispositions.values())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'`dispositions`: "{twice[0]}" is there twice')
+        return self
+
 
 class Phones(Section):
     """`[[phones]]`: one phone or a range of them.
@@ -406,6 +428,7 @@ class Phones(Section):
 class Features(Section):
     """`[features]`: the codes that agents dial."""
 
+    login_connected: Code = "*10"
     login: Code = "*11"
     logout: Code = "*12"
     ready: Code = "*13"
@@ -413,6 +436,9 @@ class Features(Section):
     wrapup_end: Code = "*15"
     record: Code = "*7"
     record_pause: Code = "*8"
+    wrapup_extend: Code = "*16"
+    disposition: Code = "*17"
+    end_contact: Code = "*0"
     night_on: Code = "*18"
     night_off: Code = "*19"
 

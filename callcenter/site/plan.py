@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from holidays import country_holidays
 
 from callcenter.floor.plan import (
+    UNTIL_ENDED,
     Announce,
     FeatureCodes,
     FloorPlan,
@@ -52,6 +53,7 @@ def floor_plan(site: Site, today: date | None = None) -> FloorPlan:
         recording_announcement=site.recording.announce,
         recording_beep=site.recording.beep,
         session_seconds=site.floor.session_seconds,
+        standing_music=site.floor.standing_music,
     )
 
 
@@ -85,7 +87,9 @@ def _service(site: Site, number: Number) -> ServicePlan:
 
 
 def _queue(queue: Queue) -> QueuePlan:
+    wrapup = UNTIL_ENDED if queue.wrapup_seconds == "until_ended" else queue.wrapup_seconds
     parsed = {
+        "wrapup_seconds": wrapup,
         "title": queue.title or queue.name,
         "skills": skills.parse(queue.skills),
         "rings": tuple(Ring(ring.after, skills.parse(ring.skills)) for ring in queue.rings),

@@ -382,6 +382,7 @@ class AsteriskSwitch:
                 self._on_replaced()
             case LegHungUp(leg=leg) as told:
                 self._leaving.discard(leg)
+                self._lanes.forget(leg)
                 self._on_event(told)
             case Event() as told:
                 self._on_event(told)

@@ -153,6 +153,13 @@ class Channels(_Group[T]):
     def stop_moh(self, channel_id: str) -> T:
         return self._request("DELETE", f"channels/{_id(channel_id)}/moh")
 
+    def start_silence(self, channel_id: str) -> T:
+        """Send silence: to the far end a call without any audio looks dead."""
+        return self._request("POST", f"channels/{_id(channel_id)}/silence")
+
+    def stop_silence(self, channel_id: str) -> T:
+        return self._request("DELETE", f"channels/{_id(channel_id)}/silence")
+
     def hold(self, channel_id: str) -> T:
         return self._request("POST", f"channels/{_id(channel_id)}/hold")
 

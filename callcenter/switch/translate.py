@@ -136,6 +136,8 @@ def requests(command: do.Command, lines: Lines) -> tuple[AriRequest, ...]:
         case do.StopPlayback(playback):
             return (_playbacks.stop(playback),)
         case do.StartMusic(leg, music):
+            if not music:
+                return (_channels.start_silence(leg),)
             return (_channels.start_moh(leg, moh_class=_word(music, "music class")),)
         case do.StopMusic(leg):
             return (_channels.stop_moh(leg),)
@@ -324,6 +326,8 @@ def _tag(command: do.TagLeg) -> AriRequest:
         arrival=_moment(command.arrived_at),
         language=command.language,
         head_start=_moment(command.head_start) if command.head_start else "",
+        agent=command.agent,
+        phone=command.phone,
     )
     return _channels.set_channel_var(command.leg, "CC_LEG", told.text())
 

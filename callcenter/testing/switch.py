@@ -165,7 +165,7 @@ class FakeSwitch:
         """The other end hangs up, or refuses with `cause`."""
         found = self.legs.pop(leg)
         if found.playback:
-            self.finish(found.playback, of=found)
+            self.finish(found.playback, of=found, failed=True)
         if found.in_app or found.agent:
             self._tell(LegHungUp(self._clock(), leg, cause))
         elif found.phone:
@@ -285,14 +285,14 @@ class FakeSwitch:
                 leg.hears += prompts
                 leg.playback = playback
             case do.StartMusic(_, music):
-                leg.hears.append(f"music {music}")
+                leg.hears.append(f"music {music}" if music else "silence")
             case do.HangUp():
                 self.hang_up(leg.id)
             case do.SendOutside(_, number):
                 leg.in_app, leg.application, leg.dnis = False, "Dial", number
                 self._tell(LegLeft(self._clock(), leg.id))
-            case do.TagLeg(_, contact, queue, arrived_at, language, head_start):
-                leg.contact, leg.queue = contact, queue
+            case do.TagLeg(_, contact, queue, arrived_at, language, head_start, agent):
+                leg.contact, leg.queue, leg.agent = contact, queue, agent
                 leg.arrived_at, leg.language = arrived_at, language
                 leg.head_start = head_start
 

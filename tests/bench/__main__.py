@@ -13,9 +13,10 @@ import click
 import msgspec
 
 from callcenter.asterisk import AsteriskMissing
+from tests.bench import crowd as crowds
 from tests.bench.appqueue import AppQueue
 from tests.bench.centre import Centre
-from tests.bench.report import BACKLOG, OURS, THEIRS, markdown, targets
+from tests.bench.report import BACKLOG, CROWD, OURS, THEIRS, markdown, targets
 from tests.bench.systems import BenchFault, System
 from tests.bench.traffic import Load, Run, require_tools, run_load
 from tests.servers import short_directory
@@ -25,7 +26,7 @@ AGENTS = 300
 TALK_SECONDS = 2.0  # 300 agents then carry 142 calls a second
 BACKLOG_RATE = 50.0
 BACKLOG_TALK_SECONDS = 8.0  # … and 37 a second: callers wait
-MEASURE: dict[str, Callable[[Path, int], System]] = {OURS: Centre, THEIRS: AppQueue}
+MEASURE: dict[str, Callable[[Path, int], System]] = {OURS: Centre, THEIRS: AppQueue, CROWD: crowds.Crowd}
 
 
 def _rates(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[float, ...]:
@@ -45,6 +46,7 @@ def _rates(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--agents", default=AGENTS, show_default=True, type=click.IntRange(2, 2000))
 @click.option("--only", type=click.Choice(list(MEASURE)), help="Measure one system alone.")
 @click.option("--backlog/--no-backlog", default=True, show_default=True, help="Also more calls than agents.")
+@click.option("--crowd/--no-crowd", default=True, show_default=True, help="Also 500 agents with skills.")
 @click.option("--quick", is_flag=True, help="One run of each, shorter: a look, no result (1-2 minutes).")
 @click.option("--output", type=click.Path(path_type=Path), default=CHECKOUT / "BENCHMARKS.md",
               help="Where the tables go; with --quick nothing is written, only printed.")  # fmt: skip
@@ -57,6 +59,7 @@ def main(
     agents: int,
     only: str | None,
     backlog: bool,
+    crowd: bool,
     quick: bool,
     output: Path,
     json_path: Path | None,
@@ -71,7 +74,12 @@ def main(
     folder = short_directory("cc-bench-")
     try:
         require_tools()
-        done = _measure(folder, loads, runs, agents, [only] if only else [OURS, THEIRS], json_path)
+        done: list[Run] = []
+        if only != CROWD:
+            done = _measure(folder, loads, runs, agents, [only] if only else [OURS, THEIRS], json_path)
+        if only == CROWD or (crowd and not only):
+            loads.append(crowds.LOAD)
+            done += _measure(folder, [crowds.LOAD], min(runs, 3), crowds.AGENTS, [CROWD], json_path)
     except (BenchFault, AsteriskMissing) as fault:
         keep = True
         raise SystemExit(f"bench: {fault}; kept in {folder}") from None

@@ -52,14 +52,6 @@ port = {caller_port}
 codecs = ["alaw"]
 qualify_seconds = 0
 
-[[numbers]]
-number = "{service}"
-queue = "bench"
-
-[[queues]]
-name = "bench"
-answer_after_seconds = 120
-
 [[phones]]
 range = "{first}-{last}"
 contact = "sip:{{number}}@{host}:{phone_port}"
@@ -71,8 +63,17 @@ address = "{host}"
 sip_port = {sip_port}
 http_port = 26088
 ami_port = 26038
-rtp = "40000-43999"
+rtp = "40000-49999"
 udptl = "26200-26299"
+"""
+_ONE_QUEUE = """
+[[numbers]]
+number = "{service}"
+queue = "bench"
+
+[[queues]]
+name = "bench"
+answer_after_seconds = 120
 """
 # What is counted as what.
 _PARTS = {"engine-a": "engine", "engine-b": "engine"}
@@ -94,8 +95,8 @@ class Centre:
     def start(self) -> None:
         """Write the site, start every process and log all agents in."""
         places = {"host": HOST, "caller_port": CALLER_PORT, "phone_port": PHONE_PORT, "sip_port": SIP_PORT}
-        text = _SITE.format(service=SERVICE, first=self._agents[0], last=self._agents[-1], **places)
-        self._site_path.write_text(text, encoding="utf-8")
+        text = _SITE.format(first=self._agents[0], last=self._agents[-1], **places)
+        self._site_path.write_text(text + self.numbers_and_queues(), encoding="utf-8")
         self._run.log.mkdir(parents=True, exist_ok=True)
         give(self._folder)
         site = load(self._site_path)
@@ -111,6 +112,16 @@ class Centre:
             self._running[process.name] = words
             self._await(process.ready, f"{process.name} is ready", process.ready_seconds)
         self._log_in(site)
+
+    def numbers_and_queues(self) -> str:
+        """That part of the site file."""
+        return _ONE_QUEUE.format(service=SERVICE)
+
+    def queues_of(self, _agent: str) -> list[str]:
+        return ["bench"]
+
+    def skills_of(self, _agent: str) -> dict[str, int]:
+        return {}
 
     def stop(self) -> None:
         while self._running:
@@ -129,7 +140,10 @@ class Centre:
         return parts
 
     def _log_in(self, site: Site) -> None:
-        people = tuple(AgentDefinition(number, f"Agent {number}", ("bench",)) for number in self._agents)
+        people = tuple(
+            AgentDefinition(each, f"Agent {each}", tuple(self.queues_of(each)), skills=self.skills_of(each))
+            for each in self._agents
+        )
         with FloorClient(redis_url(site, self._run), site.floor.name, by="bench") as floor:
             self._await(lambda: (e := floor.engine()) is not None and e.alive, "an engine owns the floor")
             if "backoffice" not in self._running:
@@ -150,7 +164,16 @@ class Centre:
                 [(number, f"Agent {number}") for number in self._agents],
             )
             rows.executemany(
-                "INSERT INTO agent_queues VALUES (%s, 'bench', 0)", [(number,) for number in self._agents]
+                "INSERT INTO agent_queues VALUES (%s, %s, %s)",
+                [
+                    (number, queue, position)
+                    for number in self._agents
+                    for position, queue in enumerate(self.queues_of(number))
+                ],
+            )
+            rows.executemany(
+                "INSERT INTO agent_skills VALUES (%s, %s, %s)",
+                [(each, *skill) for each in self._agents for skill in self.skills_of(each).items()],
             )
 
     def _as_account(self, line: str) -> None:

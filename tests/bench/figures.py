@@ -54,12 +54,13 @@ class CallFigures:
     retransmitted: int
 
 
-def call_figures(captured: Captured) -> CallFigures:
-    """All figures of one run."""
+def call_figures(captured: Captured, at_least: int = 1) -> CallFigures:
+    """All figures of one run. `at_least` callers count as "callers wait": with skills it takes many of them
+    to be sure that every agent has one."""
     calls, offers = captured.calls, captured.offers
     failures = Counter(why for call in calls if (why := _failure(call)))
     span = calls[-1].invited_at - calls[0].invited_at if len(calls) > 1 else 0.0
-    waiting = _Waiting(calls)
+    waiting = _Waiting(calls, at_least)
     double_booked, gaps = _gaps(offers, waiting)
     return CallFigures(
         calls=len(calls),
@@ -115,7 +116,7 @@ def _spread(seconds: Iterable[float]) -> Spread | None:
 class _Waiting:
     """How many callers waited (arrived, neither offered nor gone) at each moment."""
 
-    def __init__(self, calls: list[Call]) -> None:
+    def __init__(self, calls: list[Call], at_least: int) -> None:
         steps: list[tuple[float, int]] = []
         for call in calls:
             steps.append((call.invited_at, 1))
@@ -124,23 +125,23 @@ class _Waiting:
                 steps.append((left_at, -1))
         steps.sort()
         self.most = 0
-        self._empty: list[tuple[float, float]] = []  # spans in which nobody waited
+        self._few: list[tuple[float, float]] = []  # spans in which fewer waited
         now, since = 0, float("-inf")
         for at, step in steps:
-            if now == 0 and step > 0:
-                self._empty.append((since, at))
+            if step > 0 and now == at_least - 1:
+                self._few.append((since, at))
             now += step
             self.most = max(self.most, now)
-            if now == 0:
+            if step < 0 and now == at_least - 1:
                 since = at
-        if now == 0:
-            self._empty.append((since, float("inf")))
+        if now < at_least:
+            self._few.append((since, float("inf")))
 
     def all_through(self, start: float, end: float) -> bool:
-        """Whether somebody waited at every moment from `start` until just before `end`."""
+        """Whether enough waited at every moment from `start` until just before `end`."""
         # The caller who is offered at `end` may be the last who waited.
-        last = bisect_left(self._empty, (end - 1e-4,)) - 1
-        return last < 0 or self._empty[last][1] < start
+        last = bisect_left(self._few, (end - 1e-4,)) - 1
+        return last < 0 or self._few[last][1] < start
 
 
 def _gaps(offers: list[Offer], waiting: _Waiting) -> tuple[int, list[float]]:

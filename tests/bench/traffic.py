@@ -24,7 +24,6 @@ from tests.bench.systems import CALLER_PORT, HOST, PHONE_PORT, SERVICE, BenchFau
 SCENARIOS = Path(__file__).parent / "scenarios"
 PACKET_SECONDS = 0.02
 AUDIO_SECONDS = 0.3  # each side sends so much audio when connected, then a packet now and then
-TAIL_SECONDS = 0.1
 PATIENCE_SECONDS = 90.0  # a caller gives up after so long
 GRACE_SECONDS = 20.0  # beyond the expected end of a run
 CALLER_AUDIO_PORT = 15_000  # SIPp takes ten thousand ports from here, four a call
@@ -42,6 +41,9 @@ class Load:
     seconds: float
     talk_seconds: float
     answer_seconds: float = 0.1
+    numbers: tuple[str, ...] = (SERVICE,)  # dialled in turns
+    audio_every_seconds: float = 0.1  # once they have heard one another
+    waiting: int = 1  # so many who wait make sure that each agent has one he may take
 
     @property
     def calls(self) -> int:
@@ -79,7 +81,7 @@ def run_load(system: System, load: Load, repetition: int, agents: int, folder: P
         phones = tools.start_sipp("agent", PHONE_PORT, AGENT_AUDIO_PORT, system)
         before, began = _Spent.now(system, tools.pids), time.monotonic()
         rate = ("-r", str(max(1, round(load.rate * 100))), "-rp", "100000")
-        many = ("-m", str(load.calls), "-l", str(load.calls + 1), "-s", SERVICE)
+        many = ("-m", str(load.calls), "-l", str(load.calls + 1), "-inf", "numbers.csv")
         callers = tools.start_sipp("caller", CALLER_PORT, CALLER_AUDIO_PORT, system, *rate, *many)
         deadline = began + load.expected_seconds(agents) + GRACE_SECONDS
         spent_by_callers, cut_short = tools.wait_for(callers, deadline)
@@ -95,7 +97,7 @@ def run_load(system: System, load: Load, repetition: int, agents: int, folder: P
         system=system.name,
         load=load.name,
         repetition=repetition,
-        figures=call_figures(captured),
+        figures=call_figures(captured, load.waiting),
         cpu_ms_per_call={name: round(1000 * value / load.calls, 3) for name, value in used.items()},
         seconds=round(seconds, 1),
         cores_busy=round(busy / seconds, 2),
@@ -253,6 +255,7 @@ def _read(folder: Path) -> Captured:
 
 
 def _write_scenarios(load: Load, folder: Path) -> None:
+    (folder / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{each};\n" for each in load.numbers))
     times = {
         "answer_ms": load.answer_seconds,
         "talk_ms": load.talk_seconds,
@@ -260,7 +263,7 @@ def _write_scenarios(load: Load, folder: Path) -> None:
     }
     for side, mark, length in (("caller", b"", 0.0), ("agent", MARK, load.talk_seconds)):
         audio = folder / f"{side}.pcap"
-        _write_audio(audio, mark, length)
+        _write_audio(audio, mark, length, load.audio_every_seconds)
         text = (SCENARIOS / f"{side}.xml").read_text(encoding="utf-8")
         fills = {name: str(max(1, round(1000 * value))) for name, value in times.items()}
         for name, value in {**fills, "prefix": PREFIX, "audio": str(audio)}.items():
@@ -268,11 +271,11 @@ def _write_scenarios(load: Load, folder: Path) -> None:
         (folder / f"{side}.xml").write_text(text, encoding="utf-8")
 
 
-def _write_audio(path: Path, mark: bytes, until: float) -> None:
+def _write_audio(path: Path, mark: bytes, until: float, every: float) -> None:
     """A capture for SIPp to play: A-law packets of 20 ms, then one now and then up to `until` seconds."""
     times = [PACKET_SECONDS * index for index in range(round(AUDIO_SECONDS / PACKET_SECONDS))]
-    while times[-1] + TAIL_SECONDS < until:
-        times.append(times[-1] + TAIL_SECONDS)
+    while times[-1] + every < until:
+        times.append(times[-1] + every)
     address = socket.inet_aton(HOST)
     samples = round(8000 * PACKET_SECONDS)
     with path.open("wb") as file:

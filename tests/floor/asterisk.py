@@ -124,11 +124,11 @@ class Asterisk:
         self.faults.append((command, failure))
 
     def agent_legs(self) -> list[Leg]:
-        """Live legs that we rang, in the order they were made."""
+        """Live legs to agents, in the order they were made; standing ones too."""
         return [leg for leg in self.legs.values() if leg.agent]
 
     def ringing(self) -> dict[str, str]:
-        """Agent -> contact, for every phone that rings."""
+        """Agent -> contact, for every phone that rings; "" for a standing leg."""
         return {leg.agent: leg.contact for leg in self.agent_legs() if not leg.up}
 
     def leg_to(self, agent: str) -> str:
@@ -250,6 +250,7 @@ class Asterisk:
                 leg.music = leg.ringing = False  # a prompt ends both
             case do.TagLeg():
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
+                leg.agent = command.agent
                 leg.head_start = command.head_start
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"

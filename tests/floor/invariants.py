@@ -107,6 +107,8 @@ def timers_have_subjects(world: World) -> None:
                 alive = contact is not None and contact.state is ContactState.CONNECTING
             case "wrapup":
                 alive = agent is not None and agent.activity is Activity.WRAPUP
+            case "disposition":
+                alive = agent is not None and agent.owes_disposition
             case "widen":
                 alive = contact is not None and contact.state in IN_QUEUE
             case "rest":
@@ -114,7 +116,7 @@ def timers_have_subjects(world: World) -> None:
             case "session":
                 alive = subject in scene.sessions or not scene.connected
             case "hangup":
-                alive = contact is not None or subject in scene.agent_legs
+                alive = contact is not None or subject in scene.agent_legs or not scene.connected
             case _:
                 alive = timer == "fallback:"
         assert alive, f"timer {timer} outlives its subject"
@@ -124,7 +126,10 @@ def timers_have_subjects(world: World) -> None:
         if contact.state is ContactState.CONNECTING:
             assert f"brief:{contact.id}" in scene.timers, f"{contact.id} is told things without an end"
     for agent in scene.agents.values():
-        if agent.activity is Activity.WRAPUP:
+        if agent.owes_disposition:
+            assert agent.activity is Activity.WRAPUP, f"{agent.number} owes a disposition, {agent.activity}"
+            assert f"disposition:{agent.number}" in scene.timers, f"{agent.number} owes without an end"
+        elif agent.activity is Activity.WRAPUP and agent.wrapup_until:
             assert f"wrapup:{agent.number}" in scene.timers, f"{agent.number} wraps up without an end"
     for session in scene.sessions:
         assert f"session:{session}" in scene.timers, f"session {session} has no end"
@@ -132,6 +137,9 @@ def timers_have_subjects(world: World) -> None:
 
 def indexes_agree(scene: Scene) -> None:
     for playback, leg in scene.playbacks.items():
+        agent = scene.agents.get(scene.agent_legs.get(leg, ""))
+        if agent is not None and agent.tone == playback:
+            continue
         owner = scene.contacts.get(leg) or scene.sessions.get(leg)
         assert owner is not None, f"playback {playback} of nobody"
         played = (owner.playback, getattr(owner, "whisper", ""))
@@ -139,7 +147,20 @@ def indexes_agree(scene: Scene) -> None:
     for agent in scene.agents.values():
         if agent.leg:
             assert scene.agent_legs.get(agent.leg) == agent.number, f"leg {agent.leg} is not known"
-    twice = [a for a, n in Counter(scene.agent_legs.values()).items() if n > 1]
+        if agent.line:
+            assert scene.agent_legs.get(agent.line) == agent.number, f"line {agent.line} is not known"
+            assert agent.presence is not Presence.LOGGED_OUT, f"{agent.number} is gone, the line is not"
+        if agent.tone:
+            assert agent.activity is Activity.OFFERED, f"{agent.number} is {agent.activity}, hears a tone"
+    lines = {agent.line for agent in scene.agents.values()}
+    rung = [
+        number
+        for leg, number in scene.agent_legs.items()
+        if leg not in lines
+        and "~" in leg
+        and "~line~" not in leg  # a line that is given up may be still there
+    ]
+    twice = [a for a, n in Counter(rung).items() if n > 1]
     assert not twice, f"rung while an old leg is not known to be gone: {twice}"
     for phone, number in scene.seats.items():
         assert scene.agents[number].phone == phone, f"{number} sits at {phone} and does not know"
@@ -230,7 +251,9 @@ def every_contact_closes_once(world: World) -> None:
 
 
 def one_leg_per_agent(world: World) -> None:
-    twice = [a for a, n in Counter(leg.agent for leg in world.agent_legs()).items() if n > 1]
+    rung = [leg.agent for leg in world.agent_legs() if leg.contact]
+    rung += [a.number for a in world.floor.scene.agents.values() if a.line and a.leg == a.line]
+    twice = [a for a, n in Counter(rung).items() if n > 1]
     assert not twice, f"two phones ring for agents {twice}"
     heard = {getattr(e, "leg", "") for e in world.pending}
     heard |= {getattr(e.command, "leg", "") for e in world.pending if isinstance(e, seen.CommandFailed)}
@@ -238,6 +261,9 @@ def one_leg_per_agent(world: World) -> None:
         if agent.leg:
             known = agent.leg in world.legs or agent.leg in heard
             assert known, f"{agent.number} holds a leg that is gone: {agent.leg}"
+        if agent.line:
+            known = agent.line in world.legs or agent.line in heard
+            assert known, f"{agent.number} holds a line that is gone: {agent.line}"
     for leg in world.floor.scene.agent_legs:
         assert leg in world.legs or leg in heard, f"a leg that is gone is remembered: {leg}"
 
@@ -250,6 +276,8 @@ def nobody_is_forgotten(world: World) -> None:
     for leg in world.legs.values():
         if leg.in_app and not leg.phone:
             assert leg.id in scene.contacts or leg.id in arriving, f"caller {leg.id} is forgotten"
+        if leg.in_app and leg.agent and not world.pending and not world.disturbed:
+            assert leg.id in scene.agent_legs, f"a leg of {leg.agent} is forgotten: {leg.id}"
     for contact in scene.contacts.values():
         leg_there = world.legs.get(contact.id)
         alive = leg_there is not None and leg_there.in_app

@@ -177,7 +177,14 @@ def test_connect_absorbs_the_agents_digits() -> None:
         ),
         (do.StopPlayback("p1"), AriRequest("DELETE", "playbacks/p1")),
         (do.StartMusic("c1", "jazz"), AriRequest("POST", "channels/c1/moh?mohClass=jazz")),
+        (do.StartMusic("c1", ""), AriRequest("POST", "channels/c1/silence")),
         (do.StopMusic("c1"), AriRequest("DELETE", "channels/c1/moh")),
+        (
+            do.TagLeg("l1", "", "", 12.5, "zh", 0.0, "501", "1001"),
+            AriRequest(
+                "POST", "channels/l1/variable?variable=CC_LEG&value=%3B501%3B%3B1001%3B12.500%3Bzh%3B"
+            ),
+        ),
         (do.DestroyBridge("b1"), AriRequest("DELETE", "bridges/b1")),
         (do.HangUp("c1", 17), AriRequest("DELETE", "channels/c1?reason_code=17")),
         (do.HangUp("c1", 999), AriRequest("DELETE", "channels/c1?reason_code=16")),

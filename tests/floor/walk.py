@@ -9,9 +9,12 @@ from typing import TypeAlias
 
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
+from callcenter.floor.agents import Activity
 from callcenter.floor.events import AgentDefinition, Failure
 from callcenter.floor.plan import (
+    UNTIL_ENDED,
     Announce,
+    DispositionRule,
     Message,
     Overflow,
     OverflowWhen,
@@ -37,6 +40,9 @@ BUSY_PLAN = plans.plan(
         "sales",
         "Sales",
         wrapup_seconds=10,
+        disposition=DispositionRule.REQUIRED,
+        dispositions={"1": "sold", "22": "call back"},
+        disposition_limit_seconds=40,
         greeting=("greeting",),
         music="default",
         record_percent=50,
@@ -68,6 +74,8 @@ BUSY_PLAN = plans.plan(
         messages=(Message(("greeting",), 15),),
         record_on_demand=True,
         whisper=True,
+        wrapup_seconds=UNTIL_ENDED,
+        dispositions={"1": "solved"},
         exits={"1": Target(to_queue="sales", prompts=("other-team",))},
     ),
     replace(
@@ -90,7 +98,10 @@ NUMBERS = ("100", "200", "300", "400", "999")
 WAITS = (0.0, 0.5, 5.0, 10.0, 15.0, 31.0, 61.0)
 CAUSES = (16, 17, 19, 20, 21)
 CODES = ("*11", "*1111", "*12", "*13", "*14", "*141", "*149", "*15", "*18", "*19", "777", "*1113")
-KEYS = ("1111#", "11#", "9#", "1", "*", "3333#", "#")
+CONNECTED_CODES = ("*1011", "*1012", "*10", "*16", "*17", "*171", "*1722", "*172")
+LINE_KEYS = ("*0", "*13", "*141", "*15", "*16", "*171", "*12", "*1", "0", "1", "*14", "*17", "22")
+DISPOSITIONS = ("sold", "call back", "solved", "lost")
+KEYS = ("1111#", "11#", "9#", "1", "*", "3333#", "#", "2222#")
 FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.RingAgent, Failure.FAILED),
     (do.RingAgent, Failure.NOT_FOUND),
@@ -150,6 +161,26 @@ def _finish_playback(w: World, n: int) -> None:
 def _press(w: World, n: int) -> None:
     if leg := _pick((x.id for x in w.legs.values() if x.phone and not x.agent), n):
         w.press(leg, KEYS[n % len(KEYS)])
+
+
+def _press_on_line(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.agent_legs() if x.up), n):
+        w.press(leg, LINE_KEYS[n % len(LINE_KEYS)])
+
+
+def _log_in_connected(w: World, n: int) -> None:
+    agent, phone = _agent(n), plans.PHONES[n % 5]
+    if n % 2:
+        w.ask(seen.AgentLoginRequested, agent=agent, phone=phone, connected=True)
+        return
+    leg = w.dial(phone, f"*10{agent}")
+    w.run()
+    w.press(leg, f"{plans.AGENTS[n % 4].pin_hash}#")
+
+
+def _dispose(w: World, n: int) -> None:
+    contact = {"contact": _pick(w.floor.scene.contacts, n), "queue": "sales"} if n % 3 == 2 else {}
+    w.ask(seen.DispositionRequested, agent=_agent(n), disposition=DISPOSITIONS[n % 4], **contact)
 
 
 def _press_waiting(w: World, n: int) -> None:
@@ -230,6 +261,11 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "ready": lambda w, n: w.ask(seen.AgentReadyRequested, agent=_agent(n)),
     "not ready": lambda w, n: w.ask(seen.AgentNotReadyRequested, agent=_agent(n), reason="break"),
     "end wrap-up": lambda w, n: w.ask(seen.WrapupEndRequested, agent=_agent(n)),
+    "extend wrap-up": lambda w, n: w.ask(seen.WrapupExtendRequested, agent=_agent(n), seconds=5 + n),
+    "dispose": _dispose,
+    "log in connected": _log_in_connected,
+    "press on line": _press_on_line,
+    "dial for wrap-up": lambda w, n: w.dial(plans.PHONES[n % 5], CONNECTED_CODES[n % len(CONNECTED_CODES)]),
     "dial": lambda w, n: w.dial(plans.PHONES[n % 5], CODES[n % len(CODES)]),
     "press": _press,
     "caller presses": _press_waiting,
@@ -270,7 +306,7 @@ def random_steps(seed: int, *, calm: bool = False) -> list[Step]:
     """The same steps for the same seed; much quicker to draw than hypothesis's."""
     dice = random.Random(seed)
     pool = _CALM_POOL if calm else _POOL
-    opening = [dice.choice(("log in", "call")) for _ in range(4)]
+    opening = [dice.choice(("log in", "log in", "log in connected", "call", "call")) for _ in range(4)]
     names = opening + dice.choices(pool, k=dice.randint(5, 55))
     return [(name, dice.randrange(16)) for name in names]
 
@@ -317,6 +353,9 @@ def go_home(world: World) -> None:
             world.hang_up(leg)
         world.run()
         world.pass_time(120.0)
+        for agent in list(world.floor.scene.agents.values()):
+            if agent.activity is Activity.WRAPUP and not agent.wrapup_until:
+                world.ask(seen.WrapupEndRequested, agent=agent.number)
         if not world.legs and not world.floor.scene.contacts and not world.saved.timers:
             break
     check(world)

@@ -265,24 +265,33 @@ class World(Asterisk):
     def _check_offers(self, before: dict[str, bytes], outcome: Outcome) -> None:
         """Whoever is offered came first of those who wait, to the agent whom the strategy names."""
         scene = self.floor.scene
-        for ring in outcome.commands:
-            if not isinstance(ring, do.RingAgent):
-                continue
-            queue = scene.queues[ring.queue]
-            contact = scene.contacts[ring.contact]
+        offered = [(ring.contact, ring.agent) for ring in outcome.commands if isinstance(ring, do.RingAgent)]
+        tones = [
+            play for play in outcome.commands if isinstance(play, do.PlayPrompts) and "~t" in play.playback
+        ]
+        offered += [(p.playback.partition("~")[0], scene.agent_legs[p.leg]) for p in tones]
+        for contact_id, number in offered:
+            if not contact_id:
+                continue  # rung for a standing leg
+            contact = scene.contacts[contact_id]
+            queue = scene.queues[contact.queue]
             for other_id in queue.waiting_ids():
                 other = scene.contacts[other_id]
                 same = (other.held_for, queue.needs(other)) == (contact.held_for, queue.needs(contact))
                 assert not same or place(contact) < place(other), f"{contact} was offered before {other}"
             if queue.plan.strategy not in RANKS:
                 continue
-            old = before.get(ring.agent)
+            old = before.get(number)
             offered_at = _decoded(Agent, old).offered_at if old is not None else 0.0
-            chosen = replace(scene.agents[ring.agent], offered_at=offered_at)
+            chosen = replace(scene.agents[number], offered_at=offered_at)
             for agent in scene.agents.values():
-                if ring.queue in agent.queues and scene.is_free(agent) and queue_takes(queue, contact, agent):
+                if (
+                    contact.queue in agent.queues
+                    and scene.is_free(agent)
+                    and queue_takes(queue, contact, agent)
+                ):
                     due = _rank(agent, queue.plan)
-                    assert _rank(chosen, queue.plan) <= due, f"{ring.agent} was rung, {agent.number} was due"
+                    assert _rank(chosen, queue.plan) <= due, f"{number} was rung, {agent.number} was due"
 
     # Redis.
 

@@ -27,6 +27,7 @@ port = 24080
 [[queues]]
 name = "sales"
 service_level_seconds = 10
+dispositions = {{ 1 = "sold", 2 = "call back" }}
 
 [[queues]]
 name = "repair"

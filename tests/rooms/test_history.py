@@ -16,7 +16,14 @@ import psycopg
 import pytest
 import redis
 
-from callcenter.floor.records import AgentState, ContactStep, NightSwitched, Outcome, QueueMoved
+from callcenter.floor.records import (
+    AgentState,
+    ContactStep,
+    DispositionGiven,
+    NightSwitched,
+    Outcome,
+    QueueMoved,
+)
 from callcenter.history import DatabaseAway, Drain, MigrationRefused, connect, migrate
 from callcenter.history.check import Gap, check
 from callcenter.history.migrate import MIGRATIONS
@@ -161,6 +168,7 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         closed("c2", Outcome.ABANDONED),
         state,
         NightSwitched(NOON, True, "1001"),
+        DispositionGiven(NOON + 70, "c1", "sales", "1001", "sold", "phone 8001"),
         QueueMoved(NOON + 30, "c1", "sales", "help", "wait", NOON, 30.0),
         replace(closed("c3", queue="help"), first_queue="sales"),
     ]
@@ -188,9 +196,13 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         database_url, "SELECT agent, activity, extract(epoch FROM until - since)::float FROM agent_states"
     ) == [("1001", "talking", 9.0)]
     assert select(database_url, "SELECT closed, by FROM night_switches") == [(True, "1001")]
+    assert select(
+        database_url,
+        "SELECT contact, queue, agent, disposition, by, extract(epoch FROM at)::float FROM dispositions",
+    ) == [("c1", "sales", "1001", "sold", "phone 8001", NOON + 70)]
     with redis.Redis.from_url(redis_url) as client:
         assert client.xlen("{floor:main}:records") == 0, "the stream is cut off"
-        assert client.hgetall("{floor:main}:drained") == {b"5": b"7"}
+        assert client.hgetall("{floor:main}:drained") == {b"5": b"8"}
 
 
 def test_the_engine_learns_what_is_drained(redis_url: str, database_url: str) -> None:

@@ -49,3 +49,20 @@ def test_a_contacts_requests_share_a_lane_and_the_main_socket_stands_in() -> Non
         other.connected = False
     lanes.tell(do.AnswerLeg("c1"), AriRequest("POST", "late"), lambda _: None)
     assert main.told == ["late"]
+
+
+def test_a_standing_leg_stays_on_the_lane_of_its_last_contact() -> None:
+    """Else its next tone might be played before the last bridge is gone."""
+    main, others = Socket(), [Socket(), Socket()]
+    lanes = Lanes(cast(Ari, main), [cast(Ari, each) for each in others])
+    for number in range(20):
+        contact, tone = f"1763.{number}", do.PlayPrompts("2001~line~1", f"{number}~t1", ("zip-tone",), "en")
+        joined = do.ConnectLegs(f"{contact}~b1", contact, "2001~line~1")
+        for command in (joined, do.DestroyBridge(f"{contact}~b1"), tone):
+            lanes.tell(command, AriRequest("POST", f"{type(command).__name__} {number}"), lambda _: None)
+    for other in others:
+        assert len(other.told) > 3
+        kinds = [each.partition(" ")[0] for each in other.told]
+        assert kinds == ["ConnectLegs", "DestroyBridge", "PlayPrompts"] * (len(kinds) // 3)
+    lanes.forget("2001~line~1")
+    assert not lanes._last_contact

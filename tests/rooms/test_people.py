@@ -8,15 +8,26 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import redis
 
 from callcenter.floor.commands import Reply
-from callcenter.floor.events import AgentLoginRequested, PeoplePublished, Request
+from callcenter.floor.events import (
+    AgentLoginRequested,
+    DispositionRequested,
+    PeoplePublished,
+    Request,
+    WrapupExtendRequested,
+)
+from callcenter.floor.records import AgentState
 from callcenter.history import connect, migrate
 from callcenter.people import store
 from callcenter.people.jobs import Publisher
@@ -24,14 +35,16 @@ from callcenter.people.model import Allowed, Person
 from callcenter.people.sheet import SheetRefused, read_sheet
 from callcenter.pins import verify
 from callcenter.site.render import SITE_FILE
-from callcenter.state import FloorClient, FloorStore, Owner, Turn, encode
+from callcenter.state import FloorClient, FloorStore, Owner, Turn, encode, record_id
 
 from ..servers import RedisServer, eventually
 from .floors import agent
 from .shell import Shell
+from .test_history import drain_now, put
 
 pytestmark = pytest.mark.usefixtures("patient")
 
+ZONE = ZoneInfo("Asia/Shanghai")
 ALLOWED = Allowed({"sales", "repair"}, ("zh", "en"))
 
 
@@ -181,6 +194,10 @@ def test_log_in_and_the_rest_go_to_the_floor(shell: Shell, redis_url: str) -> No
             ("login", "1001", "8001"),
             ("not-ready", "1001", "--reason", "lunch"),
             ("ready", "1001"),
+            ("end-wrapup", "1001"),
+            ("extend-wrapup", "1001", "--seconds", "90"),
+            ("dispose", "1001", "sold"),
+            ("login", "1001", "8001", "--connected"),
         ):
             said = shell("agents", *words)
             assert said.code == 0, said.err
@@ -193,13 +210,60 @@ def test_log_in_and_the_rest_go_to_the_floor(shell: Shell, redis_url: str) -> No
         assert as_json.json["ok"] is False
         first = running.taken[0]
         assert isinstance(first, AgentLoginRequested)
-        assert (first.agent, first.phone) == ("1001", "8001")
+        assert (first.agent, first.phone, first.connected) == ("1001", "8001", False)
+        assert [e.seconds for e in running.taken if isinstance(e, WrapupExtendRequested)] == [90]
+        assert [e.disposition for e in running.taken if isinstance(e, DispositionRequested)] == ["sold"]
+        assert running.taken[6].connected
 
 
 def test_a_reason_that_is_none_names_those_there_are(shell: Shell) -> None:
     said = shell("agents", "not-ready", "1001", "--reason", "nap")
     assert said.code == 1
     assert "expected one of break, lunch" in said.err
+
+
+def test_a_disposition_that_is_none_names_those_there_are(shell: Shell) -> None:
+    said = shell("agents", "dispose", "1001", "lost")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        "callcenter: disposition 'lost' is not in the site file: expected one of call back, sold\n"
+    )
+    assert shell("agents", "extend-wrapup", "1001", "--seconds", "0").code == 2
+
+
+def test_an_agents_day(shell: Shell, redis_url: str, database_url: str) -> None:
+    now = time.time()
+    shell("agents", "add", "1001", "Li", "--queue", "sales")
+
+    async def run() -> None:
+        floor = FloorStore(redis_url, "main")
+        assert await floor.acquire(Owner.here())
+        li = agent("1001")
+        li.calls_taken, li.missed_calls, li.since, li.line = 3, 2, now - 10, "1.2"
+        await floor.commit(Turn(agents={"1001": encode(li)}))
+        await floor.close()
+
+    asyncio.run(run())
+    midnight = datetime.combine(datetime.now(ZONE).date(), datetime.min.time(), ZONE).timestamp()
+    states = [
+        AgentState(midnight + 5, "1001", "ready", "", "talking", "8001", "c0", "sales", midnight - 100),
+        AgentState(midnight - 100, "1001", "ready", "", "idle", "8001", "", "", midnight - 200),
+        AgentState(now - 10, "1001", "not_ready", "lunch", "idle", "8001", "", "", now - 40),
+    ]
+    with redis.Redis.from_url(redis_url) as client:
+        put(client, [(record_id(1, n), encode(each)) for n, each in enumerate(states, 1)])
+    drain_now(redis_url, database_url)
+    [row] = shell("agents", "list", "--json").json
+    assert (row["calls"], row["missed"], row["phone"], row["works"]) == (3, 2, "1001", "connected")
+    facts = shell("agents", "show", "1001", "--json").json
+    assert (facts["missed since log-in"], facts["works"]) == (2, "connected")
+    talking, lunch, here = facts["today"]
+    assert datetime.fromisoformat(talking["since"]).timestamp() == midnight, "yesterday's part is cut off"
+    assert (talking["activity"], talking["contact"]) == ("talking", "c0")
+    assert (lunch["reason"], here["until"]) == ("lunch", None)
+    text = shell("agents", "show", "1001").out
+    assert "not ready (lunch)" in text
+    assert "so far" in text
 
 
 def test_a_change_reaches_the_floor_at_once(shell: Shell, redis_url: str) -> None:

@@ -16,7 +16,7 @@ from callcenter.days import DayRefused, site_day
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.figures import AnswerPace, expected_wait
-from callcenter.floor.records import AgentState, ContactStep, Outcome, QueueMoved, Record
+from callcenter.floor.records import AgentState, ContactStep, DispositionGiven, Outcome, QueueMoved, Record
 from callcenter.history import migrate
 from callcenter.reports.live import queues_now
 from callcenter.state import FloorStore, Owner, Turn, encode, record_id
@@ -25,6 +25,7 @@ from ..servers import PostgresServer
 from .floors import NOON, agent, closed, contact
 from .shell import Shell
 from .test_history import drain_now, put
+from .test_people import engine
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -141,6 +142,57 @@ def test_what_is_live(shell: Shell, redis_url: str, database_url: str) -> None:
     assert [each["id"] for each in shell("calls", "list", "--live", "--json").json] == ["w"]
     assert "waiting" in shell("calls", "list", "--live").out
     assert "still here: waiting" in shell("calls", "show", "w").out
+
+
+def test_what_came_of_the_calls(shell: Shell, redis_url: str, database_url: str) -> None:
+    def given(contact: str, disposition: str, at: float = NOON + 70, by: str = "phone 8001") -> Record:
+        return DispositionGiven(at, contact, "sales", "1001", disposition, by)
+
+    remember(
+        redis_url,
+        database_url,
+        [
+            *[closed(name) for name in ("a", "b", "c", "d")],
+            closed("e", Outcome.ABANDONED),
+            closed("f", queue="repair"),
+            given("a", "sold"),
+            given("b", "sold"),
+            given("b", "call back", at=NOON + 80),
+            given("c", "", by="limit"),
+            closed("the day before", at=MIDNIGHT - 1),
+            given("the day before", "sold"),
+        ],
+    )
+    said = shell("report", "dispositions", "--day", DAY, "--json")
+    assert said.code == 0, said.err
+    found = {(each["queue"], each["disposition"]): each["calls"] for each in said.json["dispositions"]}
+    assert found == {
+        ("repair", "none given"): 1,
+        ("sales", "none given"): 2,
+        ("sales", "call back"): 1,
+        ("sales", "sold"): 1,
+    }
+    assert "50.0%" in shell("report", "dispositions", "--day", DAY, "--queue", "sales").out
+    wrong = shell("report", "dispositions", "--queue", "nothing")
+    assert (wrong.code, len(wrong.err.splitlines())) == (1, 1)
+
+
+def test_a_call_that_is_over_is_disposed(shell: Shell, redis_url: str, database_url: str) -> None:
+    remember(redis_url, database_url, [closed("a"), closed("b", Outcome.ABANDONED)])
+    with engine(redis_url) as running:
+        said = shell("calls", "dispose", "a", "sold")
+        assert (said.code, said.out) == (0, "call a has the disposition sold\n"), said.err
+        [asked] = running.taken
+    assert (asked.contact, asked.queue, asked.agent, asked.disposition) == ("a", "sales", "1001", "sold")
+    for words, why in (
+        (("a", "lost"), "queue sales has no disposition 'lost': it has sold, call back"),
+        (("b", "sold"), "call b was answered by nobody"),
+        (("x", "sold"), "there is no call x"),
+    ):
+        said = shell("calls", "dispose", *words)
+        assert said.code == 1
+        assert why in said.err
+        assert len(said.err.splitlines()) == 1
 
 
 def test_queues_are_shown_without_postgresql_and_say_so(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import wave
 from array import array
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,10 @@ def test_every_prompt_has_english_and_chinese() -> None:
 def test_prompts_are_level() -> None:
     """Sentences by their mean; single words, of which "six" is half breath, by their loudest sample."""
     levels = {}
+    tones = sounds.read_prompts(shipped("sounds") / "prompts.toml").tones
     for path in (shipped("sounds") / "built").glob("*/*.wav"):
+        if path.stem in tones:
+            continue
         with wave.open(str(path)) as audio:
             samples = array("h", audio.readframes(audio.getnframes()))
         peak = 20 * math.log10(max(map(abs, samples)) / 32768)
@@ -64,6 +68,18 @@ def test_prompts_are_level() -> None:
             loud = math.sqrt(sum(sample * sample for sample in samples) / len(samples))
             levels[str(path)] = 20 * math.log10(loud / 32768)
     assert max(levels.values()) - min(levels.values()) < 6, levels
+
+
+def test_a_tone_is_a_tone(tmp_path: Path) -> None:
+    path = shipped("sounds") / "built" / "zh" / "zip-tone.wav"
+    with wave.open(str(path)) as audio:
+        samples = array("h", audio.readframes(audio.getnframes()))
+    crossings = sum(a < 0 <= b for a, b in pairwise(samples))
+    assert abs(crossings / (len(samples) / 8000) - 950) < 10
+    with pytest.raises(sounds.SoundsFault, match="tone ping: expected hz from 100 to 3400"):
+        sounds.read_prompts(book(tmp_path, "[tones.ping]\nhz = 9000\nseconds = 0.2\n") / "prompts.toml")
+    with pytest.raises(sounds.SoundsFault, match="tone 'hello': a name of its own"):
+        sounds.read_prompts(book(tmp_path, "[tones.hello]\nhz = 900\nseconds = 0.2\n") / "prompts.toml")
 
 
 @speaks
