@@ -20,6 +20,7 @@ from callcenter.history import DatabaseAway, Drain, migrate
 from callcenter.logs import start_logging
 from callcenter.paths import RunDirectory
 from callcenter.people.jobs import Publisher
+from callcenter.recordings.archivist import Archivist
 from callcenter.site import site_in_force
 from callcenter.state import FloorClient, RecordStream
 
@@ -42,6 +43,13 @@ async def keep(redis: str, database: str, floor: str) -> None:
             await stream.close()
 
 
+async def _keep_all(site_path: Path, run: RunDirectory) -> None:
+    site = site_in_force(site_path, run)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(keep(redis_url(site, run), database_url(site, run), site.floor.name))
+        group.create_task(Archivist(site_path, run).run())
+
+
 async def _migrated(database: str) -> None:
     """`callcenter up` has migrated already; on a machine of its own this process may be the first."""
     while True:
@@ -55,9 +63,8 @@ async def _migrated(database: str) -> None:
 
 
 async def _main(site_path: Path, run: RunDirectory) -> None:
-    site = site_in_force(site_path, run)
     beating = asyncio.create_task(Heartbeat(run, NAME).beat())
-    working = asyncio.create_task(keep(redis_url(site, run), database_url(site, run), site.floor.name))
+    working = asyncio.create_task(_keep_all(site_path, run))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, working.cancel)

@@ -28,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "floor": ("callcenter.reports.floor_cli", "floor", "Watch the floor live, in the terminal."),
     "calls": ("callcenter.reports.cli", "calls", "List calls and show the time line of one."),
     "queues": ("callcenter.reports.cli", "queues", "Show the queues live; explain who takes a call."),
+    "recordings": ("callcenter.recordings.cli", "recordings", "List, hear, export and remove recordings."),
     "report": ("callcenter.reports.cli", "report", "Figures of a day, with their formulas named."),
     "history": ("callcenter.history.cli", "history", "Migrate the records' database and check it for gaps."),
     "sounds": ("callcenter.sounds", "sounds", "Build and check the prompts."),

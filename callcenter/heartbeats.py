@@ -39,9 +39,13 @@ class Heartbeat:
                 self.touch()
                 await asyncio.sleep(EVERY_SECONDS)
         finally:
-            faulthandler.cancel_dump_traceback_later()
-            # Without the file the keeper does not watch: an ending process is not a hanging one.
-            self._file.unlink(missing_ok=True)
+            self.end()
+
+    def end(self) -> None:
+        """No beat follows."""
+        faulthandler.cancel_dump_traceback_later()
+        # Without the file the keeper does not watch: an ending process is not a hanging one.
+        self._file.unlink(missing_ok=True)
 
     def touch(self) -> None:
         """One beat, for work that is known to hold the loop for a while."""

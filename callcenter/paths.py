@@ -19,6 +19,11 @@ def shipped(name: str) -> Path:
     raise FileNotFoundError(f"{name} is missing from this installation of callcenter: install it again")
 
 
+def recording_sides(recording: str) -> tuple[str, str]:
+    """The names of the two files that Asterisk writes: what the caller says, and what he hears."""
+    return f"{recording}-caller.sln", f"{recording}-agent.sln"
+
+
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """Everything that a running centre writes on one machine: sockets, data, logs, secrets (`.run/`)."""
@@ -44,6 +49,14 @@ class RunDirectory:
     @property
     def asterisk(self) -> Path:
         return self.root / "asterisk"  # etc/ (rendered), spool/, var/, asterisk.ctl
+
+    @property
+    def raw_recordings(self) -> Path:
+        return self.asterisk / "spool" / "monitor"  # two files each, until they are joined
+
+    @property
+    def recordings(self) -> Path:
+        return self.root / "recordings"  # DATE/QUEUE/RECORDING.wav, unless the site names a folder
 
     @property
     def spool(self) -> Path:

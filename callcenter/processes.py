@@ -113,6 +113,7 @@ def machine_processes(site_path: Path, site: Site | None, run: RunDirectory) -> 
             "keeps records and people",
         )
     )
+    listed.append(_python("worker", "callcenter.worker", (), site_path, run, _BACK_OFFICE, "does slow work"))
     return tuple(listed)
 
 

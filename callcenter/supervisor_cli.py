@@ -37,7 +37,10 @@ def status(context: Context) -> None:
         ["process", "state", "pid", "up", "what"],
         [(each.name, each.state, each.pid, _duration(each.up_seconds), each.use) for each in found],
     )
-    if any(each.state != "running" for each in found):
+    recording = _recording_warning(context)
+    if recording:
+        click.echo(f"callcenter: {recording}", err=True)
+    if recording or any(each.state != "running" for each in found):
         raise SystemExit(1)
 
 
@@ -59,6 +62,17 @@ def units(context: Context, directory: Path, account: str) -> None:
     for path in write_units(context.site_path, context.run, directory, account):
         context.say(str(path))
     context.say("then: systemctl daemon-reload && systemctl enable --now callcenter.target")
+
+
+def _recording_warning(context: Context) -> str:
+    """Why nothing is recorded, "" while there is room on the disk."""
+    from .recordings import disk
+    from .recordings.model import Folders
+    from .site import site_in_force
+
+    site = site_in_force(context.site_path, context.run)
+    room = disk.room(Folders.of(site, context.run), site.recording.min_free_mb)
+    return "" if room.enough else room.warning
 
 
 def _running(context: Context) -> bool:

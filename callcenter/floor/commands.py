@@ -154,6 +154,29 @@ class TagLeg(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class StartRecording(Command):
+    """Write both sides of a leg to two files named after `recording`; answered by RecordingStarted."""
+
+    leg: str
+    recording: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceRecording(Command):
+    """While `silent`, both files get silence instead of what is said."""
+
+    leg: str
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording(Command):
+    """Stop whatever records this leg; its end does that too."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPin(Command):
     """Slow (scrypt): answered by PinChecked."""
 

@@ -47,6 +47,19 @@ class Cue(StrEnum):
 
 
 @dataclass(slots=True)
+class Recording:
+    """A recording that runs, see `recording.py`."""
+
+    id: str
+    agent: str
+    began_at: float
+    asked_by: str
+    started: bool = False  # Asterisk said so
+    paused_at: float = 0.0  # 0.0 while it is not paused
+    pauses: list[tuple[float, float]] = field(default_factory=list)  # from, to: seconds after the begin
+
+
+@dataclass(slots=True)
 class Contact:
     id: str  # also the id of the caller's leg
     ani: str
@@ -79,6 +92,9 @@ class Contact:
     unsaid: tuple[str, ...] = ()  # prompts for as soon as he waits in the queue that he was moved to
     playbacks: int = 0  # to number them
     leaving_as: str = ""  # the outcome, while LEAVING
+    announced: bool = False  # heard that the call is recorded
+    recording: Recording | None = None
+    recordings: int = 0  # the number of the last one
     leaving_to: str = ""  # the outside number he goes to after the message
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, ringall, standing
+from callcenter.floor import agents, recording, ringall, standing
 from callcenter.floor.commands import DestroyBridge, HangUp, SendOutside
 from callcenter.floor.contacts import Contact, ContactState, answer, play, step, stop_sounds
 from callcenter.floor.records import ContactClosed, Outcome
@@ -91,6 +91,7 @@ def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: s
     """Write the contact's closing record; `ended_by` is "caller", "agent", "centre" or "switch"."""
     scene.stop_timers(CONTACT_TIMERS, contact.id)
     step(scene, contact, at, outcome.value, agent=contact.agent, detail=detail or f"ended by {ended_by}")
+    recording.finish(scene, contact, at, stop=outcome is Outcome.LEFT)
     talked = contact.connected_at > 0.0
     if talked:
         remember(scene, contact)

@@ -94,6 +94,14 @@ class PlaybackFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingStarted(Event):
+    """Both sides of a leg are being written."""
+
+    leg: str
+    recording: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandFailed(Event):
     command: Command
     failure: Failure
@@ -276,6 +284,28 @@ class CallPrioritizeRequested(Request):
 @dataclass(frozen=True, slots=True)
 class NightSwitchRequested(Request):
     closed: bool
+
+
+class RecordingWish(StrEnum):
+    """What may be asked of a conversation's recording."""
+
+    ON = "on"
+    OFF = "off"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRequested(Request):
+    contact: str
+    wish: RecordingWish
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSpaceSeen(Request):
+    """The disk for recordings has become too full (`enough` false), or has room again."""
+
+    enough: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from callcenter.floor import (
     events,
     interventions,
     journey,
+    recording,
     rights,
     ringall,
     sessions,
@@ -43,6 +44,7 @@ from callcenter.floor.commands import (
     RingPhone,
     SendOutside,
     StartMusic,
+    StartRecording,
 )
 from callcenter.floor.contacts import Contact, ContactState, Cue
 from callcenter.floor.events import Event, Failure
@@ -76,6 +78,7 @@ class Floor:
         """Take over a snapshot. Nothing is offered until a SwitchSurveyed has come."""
         self.scene.restore(contacts, agents, timers)
         self.scene.night = meta.get("night") == "1"
+        self.scene.recording_space = meta.get("recording_space") != "0"
         self.scene.regulars.restore(meta)
         for name, queue in self.scene.queues.items():
             queue.pace = AnswerPace.read(meta.get(f"{waiting.PACE_KEY}{name}", ""))
@@ -170,6 +173,9 @@ def _digit(scene: Scene, event: events.DigitPressed) -> None:
     if (agent := _standing_agent(scene, event.leg)) is not None:
         _keyed(scene, event, agent)
         return
+    if (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
+        recording.key(scene, contact, event.at, event.digit)
+        return
     contact = scene.contacts.get(event.leg)
     if contact is not None and (contact.state, Cue.KEY_PRESSED) in journey.ROWS:
         journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
@@ -188,6 +194,8 @@ def _keyed(scene: Scene, event: events.DigitPressed, agent: Agent) -> None:
         del scene.keyed[event.leg]
         if contact.state is ContactState.TALKING:
             journey.happen(scene, contact, event.at, Cue.AGENT_GONE)
+    elif contact is not None:
+        recording.key(scene, contact, event.at, event.digit)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
@@ -211,6 +219,9 @@ def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
 
 def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
     command, failure, at = event.command, event.failure, event.at
+    if isinstance(command, StartRecording):
+        recording.failed(scene, command, at, event.failure)
+        return
     if failure is Failure.AWAY:
         return  # SwitchLost is here or on its way; the survey after it puts everything right
     gone = failure is Failure.NOT_FOUND
@@ -434,6 +445,9 @@ _RECEIVE: Mapping[type[Event], _Receive] = {
     events.CallMoveRequested: interventions.move_call,
     events.CallPrioritizeRequested: interventions.prioritize_call,
     events.NightSwitchRequested: _night,
+    events.RecordingStarted: recording.started,
+    events.RecordingRequested: recording.requested,
+    events.RecordingSpaceSeen: recording.space_seen,
     events.PinChecked: _pin_checked,
     events.PlanApplied: _plan,
 }

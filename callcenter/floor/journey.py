@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents, briefing, ringall, standing, waiting, widening
+from callcenter.floor import agents, briefing, recording, ringall, standing, waiting, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import (
@@ -91,7 +91,7 @@ def arrive(
         turn_away(scene, contact, event.at, Outcome.CLOSED, service.closed_prompts)
     elif not accepted and waiting.overflow(scene, contact, event.at, joining=True):
         pass  # sent away
-    elif not accepted and (greeting := scene.queues[contact.queue].plan.greeting):
+    elif not accepted and (greeting := recording.greeting(scene, contact)):
         answer(scene, contact)
         play(scene, contact, greeting)
         contact.state = ContactState.GREETING
@@ -217,6 +217,7 @@ def pair(scene: Scene, contact: Contact, agent: Agent, leg: str, bridge: str, at
     contact.connected_at = at
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "found talking", agent=agent.number)
+    recording.begin(scene, contact, at)
 
 
 def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
@@ -241,14 +242,16 @@ def set_aside(scene: Scene, contact: Contact, at: float) -> None:
     if contact.queue in scene.queues:
         scene.queues[contact.queue].leave(contact)
     step(scene, contact, at, "found elsewhere", agent=contact.agent)
+    recording.finish(scene, contact, at, stop=True)
     forget(scene, contact)
 
 
 # What the rows do.
 
 
-def _greeted(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+def _greeted(scene: Scene, contact: Contact, at: float, note: str) -> None:
     contact.playback = ""
+    recording.greeted(scene, contact, failed=bool(note))
     if not waiting.overflow(scene, contact, at, joining=True):
         join_queue(scene, contact, at)
 
@@ -335,6 +338,7 @@ def _join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
     step(scene, contact, at, "connected", agent=contact.agent)
     agents.connect(scene, at, scene.agents[contact.agent])
+    recording.begin(scene, contact, at)
 
 
 def _offer_failed(scene: Scene, contact: Contact, at: float, blame: str) -> None:
@@ -379,6 +383,7 @@ def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> No
     scene.do(DestroyBridge(contact.bridge))
     standing.hang_up(scene, contact.agent_leg)
     step(scene, contact, at, "could not be joined", agent=contact.agent)
+    recording.finish(scene, contact, at, stop=True)
     contact.agent = contact.agent_leg = contact.bridge = ""
     contact.connected_at = 0.0
     contact.joined_at = at  # the rules of the queue begin anew: he was served, and it was our fault

@@ -147,6 +147,8 @@ class QueuePlan:
     music: str = ""  # music class while waiting; "" keeps the caller ringing
     answer_after_seconds: int = 20  # with music "": ring so long at most, then answer
     ringing_music: str = "default"  # what a caller hears after answer_after_seconds
+    record_percent: int = 0  # so many of a hundred conversations are recorded from their begin
+    record_on_demand: bool = False  # any other may be, when somebody asks
     announce: Announce | None = None
     messages: tuple[Message, ...] = ()
     exits: Mapping[str, Target] = field(default_factory=dict)  # by the digit that a waiting caller presses
@@ -172,6 +174,8 @@ class FeatureCodes:
     ready: str = "*13"
     not_ready: str = "*14"  # a reason digit may follow at once
     wrapup_end: str = "*15"
+    record: str = "*7"  # in a conversation: recording on and off
+    record_pause: str = "*8"  # … and paused, for card data, and going on
     wrapup_extend: str = "*16"
     disposition: str = "*17"  # the digits of one may follow at once
     end_contact: str = "*0"  # keyed by an agent who is always connected: he has no hook to put down
@@ -201,4 +205,6 @@ class FloorPlan:
     standing_music: str = ""  # what an always-connected agent hears between contacts; "" for silence
     pin_tries: int = 3
     pin_lock_seconds: int = 60
+    recording_beep: bool = False  # as a recording begins, for both to hear
+    recording_announcement: tuple[str, ...] = ()  # after the greeting, where a call may be recorded
     session_seconds: int = 30  # a feature-code call without a key for so long is ended

@@ -80,6 +80,25 @@ class QueueMoved(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingEnded(Record):
+    """A part of a conversation was recorded from `began_at` until `at`; `recording` names its files.
+
+    `pauses` are seconds after the begin. `consent` is "announced", "not announced", or "" where the site
+    announces nothing. `fault` says why there may be no files: "" when Asterisk said that it records.
+    """
+
+    contact: str
+    recording: str
+    queue: str
+    agent: str
+    began_at: float
+    pauses: tuple[tuple[float, float], ...]
+    consent: str
+    asked_by: str  # "rule", or who asked for it
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentState(Record):
     """An agent's state as it was from `since` until `at` (when it changed)."""
 

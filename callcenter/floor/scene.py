@@ -51,6 +51,8 @@ class Scene:
         self.timers: dict[str, float] = {}  # timer -> when it is due
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
+        self.recording_space = True  # there is room on the disk
+        self.recording_keys: dict[str, str] = {}  # an agent's leg in a conversation -> begin of a code
         self.regulars = Regulars()
         self.chance = 0.0  # of the event at hand
         self.connected = True  # to Asterisk; nothing is offered while it is not

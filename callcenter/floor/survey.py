@@ -19,7 +19,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, journey, ringall, sessions, standing, waiting, widening, wrapups
+from callcenter.floor import (
+    agents,
+    journey,
+    recording,
+    ringall,
+    sessions,
+    standing,
+    waiting,
+    widening,
+    wrapups,
+)
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
@@ -50,6 +60,7 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
         if leg.phone and not leg.in_app and not leg.agent and not leg.made_by_us
     )
     sessions.surveyed(scene, at, seen)
+    recording.surveyed(scene, at, seen)
     partners = _partners(scene, event)
     _known_contacts(scene, event, seen, partners)
     _release_agents(scene, at, seen)

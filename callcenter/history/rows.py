@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+from psycopg.types.json import Jsonb
+
 from callcenter.floor.records import (
     AgentState,
     ContactClosed,
@@ -14,6 +16,7 @@ from callcenter.floor.records import (
     NightSwitched,
     QueueMoved,
     Record,
+    RecordingEnded,
 )
 
 # One statement per kind of record. The name comes first, so that a record that is here stays as it is.
@@ -29,6 +32,15 @@ INSERT: dict[type[Record], LiteralString] = {
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+    # A row of epoch 0 was made by the sweep, which found the files before the record came.
+    RecordingEnded: """INSERT INTO recordings AS old (floor, epoch, sequence, recording, contact, queue,
+        agent, began_at, ended_at, pauses, consent, asked_by, fault)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (floor, recording) DO UPDATE SET epoch = EXCLUDED.epoch, sequence = EXCLUDED.sequence,
+        contact = EXCLUDED.contact, queue = EXCLUDED.queue, agent = EXCLUDED.agent,
+        began_at = EXCLUDED.began_at, ended_at = EXCLUDED.ended_at, pauses = EXCLUDED.pauses,
+        consent = EXCLUDED.consent, asked_by = EXCLUDED.asked_by
+        WHERE old.epoch = 0""",
     DispositionGiven: """INSERT INTO dispositions (floor, epoch, sequence, contact, at, queue, agent,
         disposition, by)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
@@ -59,6 +71,11 @@ def row(record: Record) -> tuple[Any, ...]:
             states = (record.agent, record.presence, record.reason, record.activity, record.phone)
             where = (record.contact, record.queue)
             return (*map(_text, (*states, *where)), _moment(record.since), _moment(record.at))
+        case RecordingEnded():
+            who = (record.recording, record.contact, record.queue, record.agent)
+            span = (_moment(record.began_at), _moment(record.at))
+            how = (record.consent, record.asked_by, record.fault)
+            return (*map(_text, who), *span, Jsonb(record.pauses), *map(_text, how))
         case DispositionGiven():
             given = (record.queue, record.agent, record.disposition, record.by)
             return (_text(record.contact), _moment(record.at), *map(_text, given))

@@ -12,16 +12,21 @@ import click
 
 from callcenter.asking import AS_LEADER, ask
 from callcenter.cli_context import Context
+from callcenter.days import SiteDay, site_day
 from callcenter.durations import clock
 from callcenter.endpoints import database_url, redis_url
 from callcenter.floor.agents import Agent
 from callcenter.floor.contacts import Contact
-from callcenter.floor.events import CallMoveRequested, CallPrioritizeRequested
+from callcenter.floor.events import (
+    CallMoveRequested,
+    CallPrioritizeRequested,
+    RecordingRequested,
+    RecordingWish,
+)
 from callcenter.floor.figures import Figures, figures
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, DatabaseAway, connect
 from callcenter.reports import store
-from callcenter.reports.days import SiteDay, site_day
 from callcenter.reports.dispositions import dispose_call, report_dispositions
 from callcenter.reports.explain import explain_queue
 from callcenter.reports.live import queues_now
@@ -106,6 +111,22 @@ def show_call(context: Context, contact_id: str) -> None:
             for each in line
         ],
     )
+
+
+@calls.command(epilog="Example: callcenter calls record 1763712345.17 pause")
+@click.argument("contact_id", metavar="ID")
+@click.argument("wish", type=click.Choice([wish.value for wish in RecordingWish]))
+@click.pass_obj
+def record(context: Context, contact_id: str, wish: str) -> None:
+    """Record a conversation that is going on, pause that (card data), resume or end it."""
+    site = site_in_force(context.site_path, context.run)
+    with FloorClient(redis_url(site, context.run), site.floor.name) as floor:
+        reply = floor.ask(RecordingRequested, contact=contact_id, wish=RecordingWish(wish))
+    if not reply.ok:
+        context.fail(reply.text)
+    if context.json:
+        context.print_json({"call": contact_id, "wish": wish, "text": reply.text})
+    context.say(reply.text)
 
 
 calls.add_command(dispose_call)

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from callcenter.cli_context import Context
+from callcenter.days import SiteDay, site_day
 from callcenter.endpoints import database_url, redis_url
 from callcenter.floor.events import DispositionRequested
 from callcenter.history.database import Connection, connect, rows
 from callcenter.reports import store
-from callcenter.reports.days import SiteDay, site_day
 from callcenter.site import Site, site_in_force
 from callcenter.state import FloorClient
 

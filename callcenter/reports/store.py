@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
+from callcenter.days import SiteDay
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, rows
-from callcenter.reports.days import SiteDay
 
 _LONGEST_CONTACT = timedelta(hours=6)  # so that the index by arrival helps
 _CONTACTS: LiteralString = "SELECT * FROM contacts WHERE floor = %(floor)s"

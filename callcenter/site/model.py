@@ -9,12 +9,20 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from holidays import list_supported_countries
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 from rapidfuzz import process
 
 from callcenter.floor.plan import DispositionRule, OverflowWhen, Strategy
@@ -101,6 +109,19 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _record_rule(value: object) -> object:
+    share = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100
+    if not share and value not in ("all", "none", "on_demand"):
+        raise ValueError(
+            f'expected "all", "none", "on_demand" or a percentage from 0 to 100, not {_as_written(value)}'
+        )
+    return value
+
+
+def _as_written(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
 def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -141,6 +162,7 @@ Result = Annotated[
     str, _matching(r"\S([^\x00-\x1f\"]{0,38}\S)?", "one line of at most 40 letters, no blank at its ends")
 ]
 Flag = Annotated[bool, Field(strict=True)]
+RecordRule = Annotated[Any, PlainValidator(_record_rule)]
 Codec = Literal["alaw", "ulaw", "g722", "gsm"]
 
 
@@ -342,6 +364,10 @@ class Queue(Section):
     tell_agent_number: Flag = False
     whisper: Flag = False
     title_prompts: tuple[Prompt, ...] = ()
+    record: RecordRule = "none"  # "all", "none", "on_demand", or 0-100: so many of a hundred
+    record_keep_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] | None = (
+        None  # None for [recording]
+    )
 
     @model_validator(mode="after")
     def _rings_widen_in_order(self) -> Queue:
@@ -351,6 +377,11 @@ class Queue(Section):
                 f"`rings` must come one after the other: `after` is {', '.join(map(str, times))}"
             )
         return self
+
+    @property
+    def record_percent(self) -> int:
+        """So many of a hundred conversations are recorded without being asked."""
+        return self.record if isinstance(self.record, int) else 100 if self.record == "all" else 0
 
     @model_validator(mode="after")
     def _dispositions_are_usable(self) -> Queue:
@@ -404,6 +435,8 @@ class Features(Section):
     ready: Code = "*13"
     not_ready: Code = "*14"
     wrapup_end: Code = "*15"
+    record: Code = "*7"
+    record_pause: Code = "*8"
     wrapup_extend: Code = "*16"
     disposition: Code = "*17"
     end_contact: Code = "*0"
@@ -428,6 +461,22 @@ class Emergency(Section):
     ] = ()  # "0": 0110 works too
     trunks: tuple[Name, ...] = ()  # in this order; () for all trunks in theirs
     caller_id: OutsideNumber | Literal[""] = ""  # "" for the trunk's
+
+
+class Recording(Section):
+    """`[recording]`: what holds for all recordings; `record` of a queue says which calls are recorded."""
+
+    announce: tuple[Prompt, ...] = ()  # after the greeting, to callers who may be recorded
+    beep: Flag = False  # as a recording begins, for both to hear
+    folder: str = ""  # "" for recordings/ in the run directory
+    keep_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] = 0  # then they are removed; 0 never
+    min_free_mb: Annotated[int, Field(strict=True, ge=0, le=100_000_000)] = 500  # with less, none is made
+
+    @model_validator(mode="after")
+    def _folder_is_absolute(self) -> Recording:
+        if self.folder and (not self.folder.startswith("/") or "\0" in self.folder):
+            raise ValueError('`folder` must be a whole path such as "/srv/recordings"')
+        return self
 
 
 class Redis(Section):
@@ -485,6 +534,7 @@ class Site(Section):
     reasons: dict[Annotated[str, _matching(r"[0-9]", "one digit")], Name] = Field(default_factory=dict)
     music: dict[Name, str] = Field(default_factory=dict)  # class: folder with its files
     emergency: Emergency = Emergency()
+    recording: Recording = Recording()
     redis: Redis = Redis()
     postgres: Postgres = Postgres()
     asterisk: Asterisk = Asterisk()
@@ -498,6 +548,11 @@ class Site(Section):
     def application(self) -> str:
         """The name of the floor's ARI application."""
         return f"floor-{self.floor.name}"
+
+    @property
+    def records(self) -> bool:
+        """Whether any call may be recorded."""
+        return any(queue.record not in ("none", 0) for queue in self.queues)
 
     @property
     def phone_names(self) -> tuple[str, ...]:

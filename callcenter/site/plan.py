@@ -50,6 +50,8 @@ def floor_plan(site: Site, today: date | None = None) -> FloorPlan:
         login_ready=site.floor.login_ready,
         pin_tries=site.floor.pin_tries,
         pin_lock_seconds=site.floor.pin_lock_seconds,
+        recording_announcement=site.recording.announce,
+        recording_beep=site.recording.beep,
         session_seconds=site.floor.session_seconds,
         standing_music=site.floor.standing_music,
     )
@@ -95,8 +97,11 @@ def _queue(queue: Queue) -> QueuePlan:
         "messages": tuple(Message(**message.model_dump()) for message in queue.messages),
         "exits": {key: Target(**target.model_dump()) for key, target in queue.exits.items()},
         "overflow": tuple(Overflow(**rule.model_dump()) for rule in queue.overflow),
+        "record_percent": queue.record_percent,
+        "record_on_demand": queue.record == "on_demand",
     }
-    return QueuePlan(**{**queue.model_dump(), **parsed})
+    given = queue.model_dump(exclude={"record", "record_keep_days"})
+    return QueuePlan(**{**given, **parsed})
 
 
 def _hours(site: Site, name: str, hours: Hours, years: range) -> HoursPlan:

@@ -25,6 +25,7 @@ _CLASSES: tuple[type[Any], ...] = (
     Reply,
     records.ContactStep,
     records.ContactClosed,
+    records.RecordingEnded,
     records.AgentState,
     records.DispositionGiven,
     records.Intervention,
@@ -43,6 +44,8 @@ _CLASSES: tuple[type[Any], ...] = (
     events.CallMoveRequested,
     events.CallPrioritizeRequested,
     events.NightSwitchRequested,
+    events.RecordingRequested,
+    events.RecordingSpaceSeen,
     PlanReloadRequested,
 )
 

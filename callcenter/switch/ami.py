@@ -79,10 +79,17 @@ class Ami:
 
     def action(self, name: str, **values: str) -> Future[Mapping[str, str]]:
         """Queue one action. The future gives the answer's headers, or AmiError."""
+        return self._queue(name, values, once=False)
+
+    def action_once(self, name: str, **values: str) -> Future[Mapping[str, str]]:
+        """`action`, for one that must not be sent again when the connection breaks before its answer."""
+        return self._queue(name, values, once=True)
+
+    def _queue(self, name: str, values: Mapping[str, str], once: bool) -> Future[Mapping[str, str]]:
         for key, value in {"Action": name, **values}.items():
             if any(ord(character) < 32 for character in value):
                 raise ValueError(f"the AMI value {key} of {name} holds a line break or control character")
-        job = _Job({"Action": name, **values}, Future())
+        job = _Job({"Action": name, **values}, Future(), once)
         if self._closing.is_set():
             job.future.set_exception(AmiError("the connection to Asterisk's manager is closed", away=True))
         else:
@@ -129,9 +136,9 @@ class Ami:
                 job.future.set_result(self._send(manager, job.values))
                 return
             except AmiError as error:
-                # `away`: the connection was an old one that had ended unseen. Once more on a new one: all
-                # actions here may be repeated (add, remove, pause, redirect).
-                if not error.away or attempt == 2:
+                # `away`: the connection was an old one that had ended unseen. Once more on a new one: most
+                # actions may be repeated (add, remove, pause, redirect).
+                if not error.away or attempt == 2 or job.once:
                     job.future.set_exception(error)
                     return
 
@@ -202,6 +209,7 @@ class Ami:
 class _Job:
     values: Mapping[str, str]
     future: Future[Mapping[str, str]]
+    once: bool
 
 
 class _ImpatientQueue(queue.Queue[Any]):

@@ -29,6 +29,7 @@ from callcenter.floor.commands import (
     RingPhone,
     SendOutside,
     SetFallbackMember,
+    StartRecording,
     StopMusic,
     StopPlayback,
     TagLeg,
@@ -41,6 +42,7 @@ from callcenter.floor.events import (
     LegHungUp,
     LegLeft,
     PhonesSeen,
+    RecordingStarted,
     SwitchLost,
     SwitchSurveyed,
 )
@@ -61,6 +63,7 @@ from callcenter.switch.ari import (
 from callcenter.switch.fallback import FallbackQueues
 from callcenter.switch.lanes import Lanes
 from callcenter.switch.operations import AriRequest
+from callcenter.switch.recorder import RecordingCommand, failure_of, record
 from callcenter.switch.survey import other_calls, survey
 from callcenter.switch.translate import (
     AppReplaced,
@@ -194,6 +197,9 @@ class AsteriskSwitch:
         if isinstance(command, TakeFromFallback):
             self._fallback.take(command).add_done_callback(partial(self._took, command))
             return
+        if isinstance(command, RecordingCommand):
+            record(self._ami, command).add_done_callback(partial(self._recorded, command))
+            return
         requests = translate.requests(command, self._lines)
         if not self.ari.connected:
             if not isinstance(command, _HARMLESS):
@@ -264,6 +270,20 @@ class AsteriskSwitch:
             failure = Failure.AWAY if error.away else Failure.NOT_FOUND
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._failed, command, failure, str(error))
+
+    def _recorded(self, command: RecordingCommand, answer: Future[Mapping[str, str]]) -> None:
+        """In AMI's thread. Only of a begin must the floor know what became of it."""
+        if not isinstance(command, StartRecording) or self._loop is None:
+            return
+        error = answer.exception()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            if isinstance(error, AmiError):
+                told = (command, failure_of(error), str(error))
+                self._loop.call_soon_threadsafe(self._failed, *told)
+            else:
+                self._loop.call_soon_threadsafe(
+                    lambda: self._on_event(RecordingStarted(self._clock(), command.leg, command.recording))
+                )
 
     def _failed(self, command: Command, failure: Failure, text: str) -> None:
         self._on_event(CommandFailed(self._clock(), command, failure, text))

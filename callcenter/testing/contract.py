@@ -21,9 +21,12 @@ from callcenter.floor.commands import (
     RingAgent,
     RingPhone,
     SendOutside,
+    SilenceRecording,
     SnoopLeg,
+    StartRecording,
     StopMusic,
     StopPlayback,
+    StopRecording,
     TagLeg,
     TakeFromFallback,
 )
@@ -39,6 +42,7 @@ from callcenter.floor.events import (
     PhoneDialled,
     PhonesSeen,
     PlaybackFinished,
+    RecordingStarted,
     SeenLeg,
     SwitchLost,
     SwitchSurveyed,
@@ -247,6 +251,22 @@ async def everybody_leaves_a_talk(stage: Stage) -> None:
     assert len(ends_of(stage, contact)) == len(ends_of(stage, "leg-1")) == 1
 
 
+async def a_talk_is_recorded(stage: Stage) -> None:
+    await stage.start()
+    contact = await talk(stage, "leg-1", "bridge-1")
+    stage.send(StartRecording(contact, f"{contact}~r1"), SilenceRecording(contact, True))
+    event = await stage.hear(RecordingStarted)
+    assert (event.leg, event.recording) == (contact, f"{contact}~r1")
+    stage.send(StopRecording(contact), StopRecording("nobody"), SilenceRecording("nobody", True))
+    stage.send(StartRecording("nobody", "nobody~r1"))
+    failed = await stage.hear(CommandFailed)
+    assert (failed.command, failed.failure) == (StartRecording("nobody", "nobody~r1"), Failure.NOT_FOUND)
+    stage.send(StartRecording(contact, "../x"))
+    await stage.hear(CommandFailed, lambda event: event.failure is Failure.REFUSED)
+    await stage.everybody_hangs_up()
+    await stage.hear(LegHungUp, lambda event: event.leg == contact)
+
+
 async def a_phone_is_busy(stage: Stage) -> None:
     await stage.start()
     await stage.phones("busy")
@@ -446,6 +466,7 @@ CHECKS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     a_supervisor_joins_a_talk,
     what_cannot_be_joined,
     everybody_leaves_a_talk,
+    a_talk_is_recorded,
     a_phone_is_busy,
     ringing_is_called_off,
     an_unreachable_phone,

@@ -25,14 +25,19 @@ from callcenter.floor.events import (
     PhoneDialled,
     PhonesSeen,
     PlaybackFinished,
+    RecordingStarted,
     SeenLeg,
     SwitchLost,
     SwitchSurveyed,
 )
+from callcenter.switch.recorder import RecordingCommand, sides
 from callcenter.switch.translate import Lines, Untranslatable, requests
 from callcenter.testing.clock import FakeClock
 
-_HARMLESS = (do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg)
+_HARMLESS = (
+    *(do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg),
+    *(do.SilenceRecording, do.StopRecording),
+)
 _GONE_IS_FINE = (do.DestroyBridge, do.HangUp)
 
 
@@ -66,6 +71,8 @@ class FakeLeg:
     playback: str = ""
     muted: bool = False
     taps: str = ""  # the leg that it taps
+    recordings: list[str] = field(default_factory=list)  # that run
+    silent: bool = False  # they are
 
     @property
     def ours(self) -> bool:
@@ -237,6 +244,8 @@ class FakeSwitch:
             return None
         if isinstance(command, do.TakeFromFallback):
             return self._take(command)
+        if isinstance(command, RecordingCommand):
+            return self._record(command)
         try:
             requests(command, self._lines)  # refuses what the real one refuses
         except Untranslatable:
@@ -304,6 +313,26 @@ class FakeSwitch:
                 leg.contact, leg.queue, leg.agent = contact, queue, agent
                 leg.arrived_at, leg.language = arrived_at, language
                 leg.head_start = head_start
+
+    def _record(self, command: RecordingCommand) -> Failure | None:
+        if isinstance(command, do.StartRecording):
+            try:
+                sides(command.recording)
+            except ValueError:
+                return Failure.REFUSED
+        leg = self.legs.get(command.leg)
+        if leg is None:
+            return Failure.NOT_FOUND
+        match command:
+            case do.StartRecording():
+                leg.recordings.append(command.recording)
+                leg.silent = False
+                self._tell(RecordingStarted(self._clock(), leg.id, command.recording))
+            case do.SilenceRecording():
+                leg.silent = command.silent and bool(leg.recordings)
+            case do.StopRecording():
+                leg.recordings.clear()
+        return None
 
     def _agent_leg(self, command: do.RingAgent) -> FakeLeg:
         return FakeLeg(

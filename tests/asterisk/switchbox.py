@@ -192,7 +192,7 @@ def _prepare(folder: Path, sip_port: int, files: dict[str, str]) -> tuple[Path, 
         ),
         "manager.conf": (
             f"[general]\nenabled=yes\nbindaddr=127.0.0.1\nport={ami_port}\n"
-            f"[floor]\nsecret={_PASSWORD}\nread=call,agent,command\nwrite=call,agent,command\n"
+            f"[floor]\nsecret={_PASSWORD}\nread=call,agent,command\nwrite=call,agent,command,system\n"
         ),
         "rtp.conf": f"[general]\nrtpstart={rtp}\nrtpend={rtp + 88}\n",
         "indications.conf": "[general]\ncountry=us\n[us]\nringcadence=2000,4000\ndial=350+440\n"

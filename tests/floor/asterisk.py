@@ -17,7 +17,10 @@ from callcenter.floor.events import Event, Failure, SeenLeg
 C = TypeVar("C", bound=do.Command)
 
 # A failure of these is not told to the floor by the switch.
-HARMLESS = (do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg)
+HARMLESS = (
+    *(do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg),
+    *(do.SilenceRecording, do.StopRecording),
+)
 GONE_IS_FINE = (do.DestroyBridge, do.HangUp)
 
 
@@ -40,6 +43,8 @@ class Leg:
     language: str = ""
     muted: bool = False
     taps: str = ""  # the leg that it taps
+    recording: str = ""  # what is written of it at this moment
+    silent: bool = False
     head_start: float = 0.0
 
 
@@ -53,6 +58,8 @@ class Asterisk:
         self.replies: list[do.Reply] = []
         self.pending: deque[Event] = deque()
         self.done: list[do.Command] = []
+        self.forgot = False  # state was lost, so that records may overlap
+        self.recorded: list[str] = []  # every recording that ever began
         self.faults: list[tuple[type[do.Command], Failure]] = []
         self.connected = True  # the engine's socket
         self.asterisk_started_at = 0.0
@@ -233,6 +240,8 @@ class Asterisk:
                 self.hang_up(leg)
             case do.TakeFromFallback(leg):
                 self._take_back(command, self.legs.get(leg))
+            case do.StartRecording() | do.SilenceRecording() | do.StopRecording():
+                self._record(command, self.legs.get(command.leg))
             case _:
                 on = self.legs.get(getattr(command, "leg", ""))
                 if on is None:
@@ -264,6 +273,26 @@ class Asterisk:
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))
+
+    def _record(
+        self, command: do.StartRecording | do.SilenceRecording | do.StopRecording, leg: Leg | None
+    ) -> None:
+        if leg is None:
+            self._fail(command, Failure.NOT_FOUND)
+            return
+        match command:
+            case do.StartRecording():
+                assert not leg.recording, f"{leg.id} is recorded twice: {leg.recording}, {command.recording}"
+                # A floor that lost all in the second of the begin takes the same name: the file is added to.
+                again = command.recording in self.recorded
+                assert not again or self.forgot, f"{command.recording} is a name used twice"
+                self.recorded.append(command.recording)
+                leg.recording, leg.silent = command.recording, False
+                self._tell_ourselves(seen.RecordingStarted(self.now, leg.id, command.recording))
+            case do.SilenceRecording():
+                leg.silent = command.silent
+            case do.StopRecording():
+                leg.recording = ""
 
     def _ring_agent(self, command: do.RingAgent) -> None:
         leg = Leg(

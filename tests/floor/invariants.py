@@ -8,7 +8,7 @@ from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.plan import OverflowWhen
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep
+from callcenter.floor.records import AgentState, ContactClosed, ContactStep, RecordingEnded
 from callcenter.floor.routing import key_of, place
 from callcenter.floor.scene import Scene
 from callcenter.floor.sticky import Regulars
@@ -29,6 +29,7 @@ def check(world: World) -> None:
     if scene.connected:
         queues_agree(scene)
         nobody_waits_beside_a_free_agent(scene)
+    recordings_match(world)
     if scene.connected and world.surveyed:
         one_leg_per_agent(world)
         nobody_is_forgotten(world)
@@ -235,6 +236,26 @@ def rules_are_kept(scene: Scene) -> None:
                     raise AssertionError(f"{contact.id} waits in {contact.queue}: {rule.when}")
 
 
+def recordings_match(world: World) -> None:
+    """Only conversations are recorded, as the floor thinks they are, and silent where it thinks so."""
+    scene = world.floor.scene
+    for contact in scene.contacts.values():
+        if contact.recording is not None:
+            assert contact.state is ContactState.TALKING, f"{contact.id} is {contact.state} and recorded"
+            assert scene.recording_space or not scene.connected, f"{contact.id} is recorded on a full disk"
+    if world.pending or not world.surveyed or world.crash_next:
+        return
+    for leg in world.legs.values():
+        talk = scene.contacts.get(leg.id)
+        running = talk.recording if talk is not None else None
+        if leg.in_app or leg.recording:
+            known = running.id if running is not None else ""
+            assert leg.recording == known, f"{leg.id}: {leg.recording!r} is written, {known!r} is known"
+        if running is not None:
+            assert running.started, f"{running.id} runs, and nobody knows"
+            assert leg.silent == bool(running.paused_at), f"{running.id} is silent: {leg.silent}"
+
+
 def every_contact_closes_once(world: World) -> None:
     closed = Counter(r.contact for r in world.records if isinstance(r, ContactClosed))
     for number, times in closed.items():
@@ -293,6 +314,16 @@ def records_add_up(world: World) -> None:
     steps = {r.contact for r in world.records if isinstance(r, ContactStep)} - world.amnesia
     closed = Counter(r.contact for r in world.records if isinstance(r, ContactClosed))
     assert {c: closed[c] for c in steps} == dict.fromkeys(steps, 1)
+    ends = Counter(r.recording for r in world.records if isinstance(r, RecordingEnded))
+    assert not [name for name, times in ends.items() if times > 1 and not world.forgot], "ended twice"
+    lost = set(world.recorded) - ends.keys()
+    assert not lost or world.forgot, f"recordings whose end nobody told: {lost}"
+    for record in world.records:
+        if isinstance(record, RecordingEnded):
+            flat = [moment for pause in record.pauses for moment in pause]
+            length = record.at - record.began_at + 0.001
+            assert flat == sorted(flat), f"{record.recording}: pauses out of order"
+            assert all(0.0 <= moment <= length for moment in flat), f"{record.recording}: {flat}"
     last: dict[str, float] = {}
     for record in world.records:
         if isinstance(record, AgentState) and not world.forgot:

@@ -41,7 +41,7 @@ def travelled() -> tuple[Seen, set[tuple[Activity, Move, Activity]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journey, "happen", watch_happen)
         patch.setattr(agents, "move", watch_move)
-        for seed in range(4000):
+        for seed in range(5000):
             walk(random_steps(seed))
     return rows, moves
 

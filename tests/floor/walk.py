@@ -45,6 +45,7 @@ BUSY_PLAN = plans.plan(
         disposition_limit_seconds=40,
         greeting=("greeting",),
         music="default",
+        record_percent=50,
         skills=Skill("chinese", 3),
         rings=(Ring(10, Skill("chinese")), Ring(30, ANYBODY)),
         misses=2,
@@ -71,6 +72,7 @@ BUSY_PLAN = plans.plan(
             Overflow(when=OverflowWhen.WAIT, seconds=10, to_number="5551234", prompts=("max-wait",)),
         ),
         messages=(Message(("greeting",), 15),),
+        record_on_demand=True,
         whisper=True,
         wrapup_seconds=UNTIL_ENDED,
         dispositions={"1": "solved"},
@@ -89,6 +91,7 @@ BUSY_PLAN = plans.plan(
         ),
         tell_agent_number=True,
     ),
+    recording_beep=True,
     services={s.name: s for s in SERVICES},
 )
 NUMBERS = ("100", "200", "300", "400", "999")
@@ -118,6 +121,8 @@ FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.StartMusic, Failure.FAILED),
     (do.TakeFromFallback, Failure.AWAY),
     (do.HangUp, Failure.TIMED_OUT),
+    (do.StartRecording, Failure.FAILED),
+    (do.StartRecording, Failure.AWAY),
 )
 
 
@@ -318,6 +323,17 @@ def _operator_takes(w: World, n: int) -> None:
         w._tell(seen.LegLeft(w.now, leg))
 
 
+def _key(w: World, n: int) -> None:
+    """An agent in a conversation keys a code, or half of one."""
+    if leg := _pick((x.id for x in w.agent_legs() if x.up), n):
+        w.press(leg, ("*7", "*8", "*", "7", "**8", "1")[n % 6])
+
+
+def _record(w: World, n: int) -> None:
+    contact = _pick(w.floor.scene.contacts, n) or "nobody"
+    w.ask(seen.RecordingRequested, contact=contact, wish=tuple(seen.RecordingWish)[n % 4])
+
+
 ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "call": lambda w, n: w.call(NUMBERS[n % len(NUMBERS)]),
     "answer": _answer,
@@ -352,6 +368,9 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "caller presses": _press_waiting,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
+    "key": _key,
+    "record": _record,
+    "room on the disk": lambda w, n: w.ask(seen.RecordingSpaceSeen, enough=n % 4 != 0),
     "plan": _plan,
     "people": _people,
     "operator": _operator_takes,

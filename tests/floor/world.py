@@ -75,7 +75,6 @@ class World(Asterisk):
         self.surveyed = True  # since the last connect
         self.crash_next = False  # the engine dies between saving and acting
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
-        self.forgot = False  # state was lost, so that records may overlap
         self.disturbed = False
         self.dice = Random(7)
         self.publish()
@@ -340,7 +339,7 @@ def _is_ours(event: Event) -> bool:
     """Made on our side of the socket, so older than the survey's answer."""
     if isinstance(event, seen.CommandFailed):
         return event.failure is Failure.AWAY
-    return isinstance(event, seen.SwitchLost | seen.PinChecked)
+    return isinstance(event, seen.SwitchLost | seen.PinChecked | seen.RecordingStarted)
 
 
 def _decoded(kind: type[Any], body: bytes) -> Any:

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import redis
 
+from callcenter.days import DayRefused, site_day
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.figures import AnswerPace, expected_wait
 from callcenter.floor.records import AgentState, ContactStep, DispositionGiven, Outcome, QueueMoved, Record
 from callcenter.history import migrate
-from callcenter.reports.days import DayRefused, site_day
 from callcenter.reports.live import queues_now
 from callcenter.state import FloorStore, Owner, Turn, encode, record_id
 
