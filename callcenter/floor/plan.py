@@ -175,7 +175,7 @@ class FeatureCodes:
     not_ready: str = "*14"  # a reason digit may follow at once
     wrapup_end: str = "*15"
     record: str = "*7"  # in a conversation: recording on and off
-    record_pause: str = "*8"  # … and paused, for card data, and going on
+    record_pause: str = "*9"  # … and paused, for card data, and going on
     wrapup_extend: str = "*16"
     disposition: str = "*17"  # the digits of one may follow at once
     end_contact: str = "*0"  # keyed by an agent who is always connected: he has no hook to put down

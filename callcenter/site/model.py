@@ -436,7 +436,7 @@ class Features(Section):
     not_ready: Code = "*14"
     wrapup_end: Code = "*15"
     record: Code = "*7"
-    record_pause: Code = "*8"
+    record_pause: Code = "*9"
     wrapup_extend: Code = "*16"
     disposition: Code = "*17"
     end_contact: Code = "*0"

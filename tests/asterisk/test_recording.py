@@ -198,7 +198,7 @@ def test_a_pause_is_silence_on_both_channels(recorder: Centre) -> None:
         assert said.returncode == 0, said.stderr
         await asyncio.sleep(2.0)
         assert await spoken.call.hears(spoken.agent_hz), "they go on hearing one another"
-        await spoken.far.send_digits("*8")
+        await spoken.far.send_digits("*9")
         await world.sees(lambda: not spoken.contact().recording.paused_at, "it goes on")  # type: ignore[union-attr]
         await asyncio.sleep(1.0)
         await spoken.over()

@@ -69,7 +69,7 @@ def test_a_queue_that_records_all() -> None:
 def test_a_queue_that_records_nothing_asks_nothing_of_asterisk() -> None:
     world, caller = talking(plans.GOLD)
     assert not ask(world, caller, RecordingWish.ON).ok
-    key(world, "*7*8")
+    key(world, "*7*9")
     world.hang_up(caller)
     world.run()
     assert not world.commands(do.StartRecording) + world.commands(do.StopRecording)
@@ -90,10 +90,10 @@ def test_an_agent_records_on_demand_and_pauses_for_card_data() -> None:
     key(world, "*7")
     assert world.legs[caller].recording
     world.pass_time(10)
-    key(world, "*8")
+    key(world, "*9")
     assert world.legs[caller].silent
     world.pass_time(20)
-    key(world, "*8")
+    key(world, "*9")
     assert not world.legs[caller].silent
     world.pass_time(5)
     key(world, "*7")

@@ -326,7 +326,7 @@ def _operator_takes(w: World, n: int) -> None:
 def _key(w: World, n: int) -> None:
     """An agent in a conversation keys a code, or half of one."""
     if leg := _pick((x.id for x in w.agent_legs() if x.up), n):
-        w.press(leg, ("*7", "*8", "*", "7", "**8", "1")[n % 6])
+        w.press(leg, ("*7", "*9", "*", "7", "**9", "1")[n % 6])
 
 
 def _record(w: World, n: int) -> None:
