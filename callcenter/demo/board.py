@@ -28,7 +28,12 @@ _PLAIN_EVERY_SECONDS = 10.0
 _WAITING = frozenset(
     {ContactState.GREETING, ContactState.WAITING, ContactState.OFFERED, ContactState.CONNECTING}
 )
-_COLOURS = {Activity.TALKING: "green", Activity.OFFERED: "yellow", Activity.WRAPUP: "cyan"}
+_COLOURS = {
+    Activity.TALKING: "green",
+    Activity.HOLDING: "green",
+    Activity.OFFERED: "yellow",
+    Activity.WRAPUP: "cyan",
+}
 
 
 @dataclass(frozen=True, slots=True)

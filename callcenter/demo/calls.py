@@ -120,6 +120,18 @@ class NetworkCall:
         """Whether the other side has pressed these keys by then."""
         return await self._until(lambda: digits in self.digits_heard, within)
 
+    async def hold_key(self, held: bool) -> None:
+        """The phone's own hold key: a re-INVITE."""
+        channels = self._ari.channels
+        await self._unless_gone(channels.hold(self.id) if held else channels.unhold(self.id))
+
+    async def refer(self, uri: str) -> None:
+        """The phone's own transfer key: a SIP REFER that sends the other side to `uri` ("sip:8002@…").
+
+        A telephone hangs up when it is told that this was done; here the test does.
+        """
+        await self._unless_gone(self._ari.channels.redirect(self.id, f"PJSIP/{uri}"))
+
     async def answer(self) -> None:
         """Pick up (an incoming call)."""
         await self._unless_gone(self._ari.channels.answer(self.id))

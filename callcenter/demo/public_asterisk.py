@@ -235,6 +235,7 @@ hideconnect = yes
             # No NAT here: a stray packet of somebody else's call must not draw our sound there.
             "rtp_symmetric = no\ntrust_id_inbound = yes\nsend_rpid = no\n"
             f"rtp_timeout = {self.deaf_seconds}\n"
+            "moh_passthrough = yes\n"  # a hold key tells the centre, as a telephone's does
         )
         parts = [
             "[global]\ntype = global\nuser_agent = public-network\nendpoint_identifier_order = ip\n",

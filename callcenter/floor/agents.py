@@ -34,6 +34,7 @@ class Activity(StrEnum):
     IDLE = "idle"
     OFFERED = "offered"  # the phone rings for a contact
     TALKING = "talking"
+    HOLDING = "holding"  # has a caller, who is on hold
     WRAPUP = "wrapup"
     ELSEWHERE = "elsewhere"  # the phone is in a call that is no contact (feature code, fallback)
 
@@ -42,6 +43,8 @@ class Move(StrEnum):
     OFFER = "offer"
     OFFER_OVER = "offer over"
     CONNECT = "connect"
+    HOLD = "hold"
+    RESUME = "resume"
     RELEASE = "release"
     RELEASE_TO_WRAPUP = "release to wrap-up"
     WRAPUP_OVER = "wrap-up over"
@@ -94,6 +97,10 @@ MOVES: dict[tuple[Activity, Move], Activity] = {
     (Activity.OFFERED, Move.CONNECT): Activity.TALKING,
     (Activity.TALKING, Move.RELEASE): Activity.IDLE,
     (Activity.TALKING, Move.RELEASE_TO_WRAPUP): Activity.WRAPUP,
+    (Activity.TALKING, Move.HOLD): Activity.HOLDING,
+    (Activity.HOLDING, Move.RESUME): Activity.TALKING,
+    (Activity.HOLDING, Move.RELEASE): Activity.IDLE,
+    (Activity.HOLDING, Move.RELEASE_TO_WRAPUP): Activity.WRAPUP,
     (Activity.WRAPUP, Move.WRAPUP_OVER): Activity.IDLE,
     (Activity.IDLE, Move.PHONE_TAKEN): Activity.ELSEWHERE,
     (Activity.ELSEWHERE, Move.PHONE_FREE): Activity.IDLE,
@@ -451,7 +458,7 @@ def _after_contact(scene: Scene, at: float, agent: Agent) -> None:
 
 
 def _in_contact(agent: Agent) -> bool:
-    return agent.activity in (Activity.OFFERED, Activity.TALKING)
+    return agent.activity in (Activity.OFFERED, Activity.TALKING, Activity.HOLDING)
 
 
 def _occupancy(agent: Agent, at: float) -> float:

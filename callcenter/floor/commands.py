@@ -100,6 +100,14 @@ class AddLeg(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveLeg(Command):
+    """Take a leg out of a bridge of ours; it stays in our hands."""
+
+    bridge: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnoopLeg(Command):
     """Tap a leg: the new leg `snoop` hears both its sides, and what is said into it `leg` alone hears."""
 
@@ -113,6 +121,28 @@ class MuteLeg(Command):
 
     leg: str
     muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits(Command):
+    """Let a leg's far end hear digits."""
+
+    leg: str
+    digits: str = field(repr=False)  # may be a card number: kept out of every log
+
+
+@dataclass(frozen=True, slots=True)
+class RingOutside(Command):
+    """Ring an outside number for a contact, by the dialplan's context for outside numbers; the new leg gets
+    our id and enters our hands when answered."""
+
+    leg: str
+    contact: str
+    number: str
+    queue: str
+    language: str
+    ring_seconds: int
+    arrived_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,21 @@ class ContactState(StrEnum):
     WAITING = "waiting"  # in the queue
     OFFERED = "offered"  # keeps the place in the queue while an agent's phone rings
     CONNECTING = "connecting"  # the agent answered; the last is said to one or both before they are joined
-    TALKING = "talking"
+    TALKING = "talking"  # with an agent; how they stand is `Talk`
+    OUTSIDE = "outside"  # an agent gave him to an outside number, which he talks with
     LEAVING = "leaving"  # hears a last message, then is hung up or sent outside
     ENDING = "ending"  # recorded; the caller's leg is being hung up
+
+
+class Talk(StrEnum):
+    """How caller, agent and a third party stand while the contact is TALKING; the moves are in `talks.py`."""
+
+    TOGETHER = "together"  # caller and agent hear one another
+    HELD = "held"  # the caller hears music, the agent nothing
+    RINGING = "ringing"  # the same, while the other party's phone rings
+    CONSULTING = "consulting"  # the agent talks with the other party, the caller hears music
+    SWAPPED = "swapped"  # the agent talks with the caller, the other party hears music
+    CONFERENCE = "conference"  # all three hear one another
 
 
 class Cue(StrEnum):
@@ -41,6 +53,7 @@ class Cue(StrEnum):
     RING_LIMIT = "agent did not answer in time"
     AGENT_ANSWERED = "agent answered"
     AGENT_GONE = "agent's leg gone"
+    OTHER_GONE = "outside party gone"
     CONNECT_FAILED = "could not be joined"
     OUTSIDE_FAILED = "could not be sent outside"
     WIDEN_DUE = "ring to be widened"
@@ -96,6 +109,21 @@ class Contact:
     recording: Recording | None = None
     recordings: int = 0  # the number of the last one
     leaving_to: str = ""  # the outside number he goes to after the message
+    # Transfers: who else is there, and whose time is whose (`talks.py`, `parts.py`).
+    talk: Talk = Talk.TOGETHER
+    other_leg: str = ""  # the third party's leg: rung, asked, or given the caller (OUTSIDE)
+    other_agent: str = ""  # his agent number; "" for an outside number
+    other_number: str = ""  # what was dialled for him
+    other_since: float = 0.0  # when he answered
+    second_leg: str = ""  # the phone's second line, where he was called by the agent's own keys
+    others: int = 0  # to number his legs
+    part_since: float = 0.0  # when the present agent got the caller; 0.0 while there is none
+    held_since: float = 0.0  # 0.0 while the caller is not on hold
+    held_seconds: float = 0.0  # holds of this part that are over
+    parts: int = 0  # that are over
+    talked_seconds: float = 0.0  # in parts that are over
+    last_agent: str = ""  # of the last part that is over
+    served_queue: str = ""  # where he was served first, once he waits or is served anew
 
 
 def answer(scene: Scene, contact: Contact) -> None:

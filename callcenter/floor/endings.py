@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, recording, ringall, standing
+from callcenter.floor import agents, parts, recording, ringall, standing
 from callcenter.floor.commands import DestroyBridge, HangUp, SendOutside
 from callcenter.floor.contacts import Contact, ContactState, answer, play, step, stop_sounds
 from callcenter.floor.records import ContactClosed, Outcome
@@ -18,7 +18,8 @@ from callcenter.floor.sticky import remember
 if TYPE_CHECKING:
     from callcenter.floor.scene import Scene
 
-CONTACT_TIMERS = ("announce", "answer", "brief", "ring", "wait", "widen")  # each followed by the contact's id
+# Each followed by the contact's id.
+CONTACT_TIMERS = ("announce", "answer", "brief", "other", "refer", "ring", "wait", "widen")
 
 # What an unanswered caller's network is told (Q.850): user busy, unassigned number.
 _CAUSES: Mapping[str, int] = {Outcome.FULL: 17, Outcome.UNKNOWN_NUMBER: 1}
@@ -70,6 +71,8 @@ def part(
     scene: Scene, contact: Contact, at: float, ended_by: str, outcome: Outcome = Outcome.ANSWERED
 ) -> None:
     """A conversation is over: the agent is released, the bridge goes, the record is written."""
+    parts.drop_other(scene, contact, at, ended_by)
+    parts.close(scene, contact, at, ended_by, last=True)
     scene.do(DestroyBridge(contact.bridge))
     if (agent := scene.agents.get(contact.agent)) is not None:
         agents.release(scene, at, agent, scene.queues[contact.queue].plan.wrapup_seconds)
@@ -90,12 +93,17 @@ def drop_offer(scene: Scene, contact: Contact, at: float) -> None:
 def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: str, detail: str = "") -> None:
     """Write the contact's closing record; `ended_by` is "caller", "agent", "centre" or "switch"."""
     scene.stop_timers(CONTACT_TIMERS, contact.id)
+    parts.drop_other(scene, contact, at, ended_by)
+    parts.close(scene, contact, at, ended_by, last=True)
     step(scene, contact, at, outcome.value, agent=contact.agent, detail=detail or f"ended by {ended_by}")
     recording.finish(scene, contact, at, stop=outcome is Outcome.LEFT)
     talked = contact.connected_at > 0.0
     if talked:
         remember(scene, contact)
     waited_until = contact.connected_at if talked else at
+    waited = max(0.0, waited_until - contact.queued_at) if contact.queued_at else 0.0
+    queue = contact.served_queue or contact.queue
+    first_queue = contact.been_in[0] if contact.been_in else ""
     scene.note(
         ContactClosed(
             at=at,
@@ -103,18 +111,18 @@ def end(scene: Scene, contact: Contact, at: float, outcome: Outcome, ended_by: s
             ani=contact.ani,
             dnis=contact.dnis,
             service=contact.service,
-            queue=contact.queue,
+            queue=queue,
             language=contact.language,
             outcome=outcome,
-            agent=contact.agent if talked else "",
+            agent=contact.last_agent if talked else "",
             arrived_at=contact.arrived_at,
             queued_at=contact.queued_at,
             connected_at=contact.connected_at,
-            wait_seconds=max(0.0, waited_until - contact.queued_at) if contact.queued_at else 0.0,
-            talk_seconds=max(0.0, at - contact.connected_at) if talked else 0.0,
+            wait_seconds=waited,
+            talk_seconds=contact.talked_seconds,
             offers=contact.offers,
             ended_by=ended_by,
-            first_queue=contact.been_in[0] if contact.been_in else "",
+            first_queue=first_queue if first_queue != queue else "",
         )
     )
     contact.state = ContactState.ENDING

@@ -86,6 +86,33 @@ class DigitPressed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneHeld(Event):
+    """The phone's own hold key was pressed."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneUnheld(Event):
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegReplaced(Event):
+    """The phone's own transfer key took its leg out of the conversation; where to follows."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneTransferred(Event):
+    """The phone's own transfer key: the conversation's other side is to go to `number`."""
+
+    leg: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackFinished(Event):
     """A playback ended: played to its end, stopped, or failed."""
 

@@ -120,6 +120,23 @@ def is_offered(contact: ContactClosed) -> bool:
     return bool(contact.queue) and contact.outcome not in _NOT_OFFERED
 
 
+@dataclass(frozen=True, slots=True)
+class AgentFigures:
+    """One agent's figures. A call that went through several agents counts for each, with his own time;
+    `consulted` are those that another agent only asked him about, which are no part of AHT."""
+
+    calls: int
+    talk_seconds: float  # hold included
+    hold_seconds: float
+    wrapup_seconds: float
+    consulted: int
+    consulted_seconds: float
+
+    @property
+    def aht_seconds(self) -> float | None:
+        return average_handling_time(self.talk_seconds, self.wrapup_seconds, self.calls)
+
+
 def service_level(answered_in_time: int, offered: int, short_abandoned: int) -> float | None:
     """Answered within the threshold / (offered - short abandoned).
 

@@ -20,14 +20,17 @@ from callcenter.floor import (
     events,
     interventions,
     journey,
+    keys,
     recording,
     rights,
     ringall,
+    second_line,
     sessions,
     speech,
     standing,
     supervision,
     survey,
+    talks,
     waiting,
     widening,
 )
@@ -41,25 +44,25 @@ from callcenter.floor.commands import (
     PlayPrompts,
     Reply,
     RingAgent,
+    RingOutside,
     RingPhone,
     SendOutside,
     StartMusic,
     StartRecording,
 )
-from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.contacts import Contact, ContactState, Cue, Talk
 from callcenter.floor.events import Event, Failure
 from callcenter.floor.figures import AnswerPace
 from callcenter.floor.matching import settle
 from callcenter.floor.plan import FloorPlan
 from callcenter.floor.records import NightSwitched
 from callcenter.floor.scene import Outcome, Scene
+from callcenter.floor.talks import Happening
 
 # What a phone's hang-up before the answer says of it (ITU-T Q.850); anything else: not reachable.
 BLAME = {16: "no-answer", 17: "busy", 19: "no-answer", 21: "rejected", 26: "no-answer"}
 
 HANG_UP_AGAIN_SECONDS = 5.0  # after Asterisk failed to do it
-KEY_SECONDS = 3.0  # between two keys of a code in a contact; later it is another code
-KEYS_KEPT = 6  # no code is longer
 
 
 class Floor:
@@ -112,6 +115,11 @@ def _reconsider(scene: Scene, at: float) -> None:
     scene.thinned.clear()
 
 
+def _phone_dialled(scene: Scene, event: events.PhoneDialled) -> None:
+    if event.leg not in scene.second_legs and not second_line.dialled(scene, event):
+        sessions.begin(scene, event)
+
+
 def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
     contact = _contact_of_agent_leg(scene, event.leg)
     if contact is not None:
@@ -121,6 +129,11 @@ def _leg_answered(scene: Scene, event: events.LegAnswered) -> None:
         standing.answered(scene, agent)
     elif sessions.answered(scene, event.leg, event.at):
         pass
+    elif (contact := _contact_of_other_leg(scene, event.leg)) is not None:
+        if contact.second_leg:
+            second_line.answered(scene, contact, event.at)
+        elif contact.talk is Talk.RINGING:  # else it is told again
+            talks.happen(scene, contact, event.at, Happening.OTHER_ANSWERED)
     elif event.leg not in scene.contacts and event.leg not in scene.sessions:
         scene.do(HangUp(event.leg))  # answered just as it was given up
 
@@ -136,24 +149,54 @@ def _leg_hung_up(scene: Scene, event: events.LegHungUp) -> None:
         supervision.tap_gone(scene, leg, at)
     elif leg in scene.agent_legs:
         _agent_leg_gone(scene, event)
+    elif leg in scene.second_legs:
+        contact = scene.contacts.get(scene.second_legs.pop(leg))
+        if contact is not None:
+            second_line.over(scene, contact, at, "given up")
+    elif leg in scene.outside_legs:
+        scene.stop(f"hangup:{leg}")
+        scene.outside_legs.discard(leg)
+        if (contact := _contact_of_other_leg(scene, leg)) is not None:
+            _other_gone(scene, contact, at, BLAME.get(event.cause, "unreachable"))
 
 
 def _agent_leg_gone(scene: Scene, event: events.LegHungUp) -> None:
-    leg = event.leg
+    leg, at = event.leg, event.at
     number = scene.agent_legs[leg]
     agent = scene.agents.get(number)
     contact = _contact_of_agent_leg(scene, leg)
     stood = agent is not None and agent.line == leg
+    keys.drop(scene, leg)
     if agent is not None:
         agents.leg_gone(scene, agent, leg)
         if stood:
-            agents.line_gone(scene, event.at, agent)
+            agents.line_gone(scene, at, agent)
     else:
         scene.stop(f"hangup:{leg}")
         del scene.agent_legs[leg]
     blame = "" if stood else BLAME.get(event.cause, "unreachable")
-    if contact is not None and not ringall.one_gone(scene, contact, number, event.at, blame):
-        journey.happen(scene, contact, event.at, Cue.AGENT_GONE, blame)
+    if contact is not None and contact.second_leg:
+        second_line.hand_over(scene, contact, at)
+    elif contact is not None:
+        if not ringall.one_gone(scene, contact, number, at, blame):
+            talks.agent_gone(scene, contact, at, blame)
+    elif (contact := _contact_of_other_leg(scene, leg)) is not None:
+        _other_gone(scene, contact, at, blame)
+
+
+def _other_gone(scene: Scene, contact: Contact, at: float, blame: str) -> None:
+    if contact.state is ContactState.OUTSIDE:
+        journey.happen(scene, contact, at, Cue.OTHER_GONE)
+    elif contact.second_leg:
+        _second_over(scene, contact, at, blame)
+    else:
+        keys.say(scene, contact, talks.happen(scene, contact, at, Happening.OTHER_GONE, blame))
+
+
+def _second_over(scene: Scene, contact: Contact, at: float, blame: str) -> None:
+    """Whom the agent called on the second line is gone, or does not answer (blamed only for that)."""
+    answered = bool(contact.other_since)
+    second_line.over(scene, contact, at, "other party left" if answered else blame, "" if answered else blame)
 
 
 def _leg_left(scene: Scene, event: events.LegLeft) -> None:
@@ -162,7 +205,7 @@ def _leg_left(scene: Scene, event: events.LegLeft) -> None:
         return
     if (session := scene.sessions.get(event.leg)) is not None:
         sessions.end(scene, session, event.at)
-    if event.leg in scene.agent_legs:
+    if event.leg in {*scene.agent_legs, *scene.outside_legs, *scene.second_legs}:
         scene.do(HangUp(event.leg))
 
 
@@ -170,32 +213,44 @@ def _digit(scene: Scene, event: events.DigitPressed) -> None:
     if (session := scene.sessions.get(event.leg)) is not None:
         sessions.digit(scene, session, event.at, event.digit)
         return
-    if (agent := _standing_agent(scene, event.leg)) is not None:
-        _keyed(scene, event, agent)
+    if (contact := scene.contacts.get(event.leg)) is not None:
+        if (contact.state, Cue.KEY_PRESSED) in journey.ROWS:
+            journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
         return
-    if (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
-        recording.key(scene, contact, event.at, event.digit)
+    agent = _standing_agent(scene, event.leg)
+    if agent is not None and agent.leg != event.leg:
+        sessions.keyed(scene, agent, event.at, event.digit)  # between contacts
         return
-    contact = scene.contacts.get(event.leg)
-    if contact is not None and (contact.state, Cue.KEY_PRESSED) in journey.ROWS:
-        journey.happen(scene, contact, event.at, Cue.KEY_PRESSED, event.digit)
-
-
-def _keyed(scene: Scene, event: events.DigitPressed, agent: Agent) -> None:
-    """On a standing leg: codes between contacts; in one, the code that takes the place of putting down."""
-    if agent.leg != event.leg:
-        sessions.keyed(scene, agent, event.at, event.digit)
-        return
-    then, keys = scene.keyed.get(event.leg, (0.0, ""))
-    keys = (keys if event.at - then <= KEY_SECONDS else "") + event.digit
-    scene.keyed[event.leg] = (event.at, keys[-KEYS_KEPT:])
     contact = _contact_of_agent_leg(scene, event.leg)
-    if keys.endswith(scene.plan.features.end_contact) and contact is not None:
-        del scene.keyed[event.leg]
-        if contact.state is ContactState.TALKING:
-            journey.happen(scene, contact, event.at, Cue.AGENT_GONE)
-    elif contact is not None:
-        recording.key(scene, contact, event.at, event.digit)
+    if contact is not None and contact.state is ContactState.TALKING:
+        keys.key(scene, contact, event.at, event.digit)
+
+
+def _phone_held(scene: Scene, event: events.PhoneHeld) -> None:
+    if (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
+        talks.phone_held(scene, contact, event.at)
+
+
+def _phone_unheld(scene: Scene, event: events.PhoneUnheld) -> None:
+    if (contact := _contact_of_agent_leg(scene, event.leg)) is not None:
+        talks.phone_unheld(scene, contact, event.at)
+
+
+def _leg_replaced(scene: Scene, event: events.LegReplaced) -> None:
+    contact = scene.contacts.get(scene.second_legs.get(event.leg, ""))
+    contact = contact or _contact_of_agent_leg(scene, event.leg)
+    if contact is None:
+        return
+    if contact.second_leg and contact.state is ContactState.TALKING:
+        second_line.hand_over(scene, contact, event.at)
+    else:
+        talks.leg_replaced(scene, contact, event.at)
+
+
+def _phone_transferred(scene: Scene, event: events.PhoneTransferred) -> None:
+    contact = next((c for c in scene.contacts.values() if c.agent_leg == event.leg), None)
+    if contact is not None:
+        talks.phone_transferred(scene, contact, event.at, event.number)
 
 
 def _playback(scene: Scene, event: events.PlaybackFinished) -> None:
@@ -232,7 +287,7 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
             pass
         case _ if speech.command_failed(scene, command, failure, at):
             pass
-        case RingAgent() | RingPhone() if failure is not Failure.CONFLICT:
+        case RingAgent() | RingPhone() | RingOutside() if failure is not Failure.CONFLICT:
             if failure is Failure.TIMED_OUT:
                 scene.do(HangUp(command.leg))
             _leg_hung_up(scene, events.LegHungUp(at, command.leg, 20))
@@ -240,10 +295,10 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
             contact = scene.contacts.get(command.caller)
             if contact is not None and contact.bridge == command.bridge:
                 journey.happen(scene, contact, at, Cue.CONNECT_FAILED)
-        case AddLeg(_, leg) if (contact := _contact_of_agent_leg(scene, leg)) is not None:
-            journey.happen(scene, contact, at, Cue.CONNECT_FAILED)  # he could not take over
+        case AddLeg():
+            _not_added(scene, command, failure, at)
         case HangUp(leg) if failure in (Failure.FAILED, Failure.TIMED_OUT):
-            if leg in scene.contacts or leg in scene.agent_legs:
+            if leg in scene.contacts or leg in scene.agent_legs or leg in scene.outside_legs:
                 scene.start(f"hangup:{leg}", at + HANG_UP_AGAIN_SECONDS)
         case PlayPrompts():
             _playback(scene, events.PlaybackFinished(at, command.playback, failed=True))
@@ -252,6 +307,20 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
                 journey.happen(scene, contact, at, Cue.OUTSIDE_FAILED)
         case _:
             pass
+
+
+def _not_added(scene: Scene, command: AddLeg, failure: Failure, at: float) -> None:
+    """A leg could not be put (back) into the conversation: gone, or it must go another way."""
+    if failure is Failure.NOT_FOUND:
+        _leg_hung_up(scene, events.LegHungUp(at, command.leg))
+        return
+    contact = scene.contacts.get(command.bridge.partition("~")[0])
+    if contact is None or contact.bridge != command.bridge:
+        return
+    if contact.state is ContactState.TALKING and command.leg == contact.other_leg:
+        keys.say(scene, contact, talks.happen(scene, contact, at, Happening.OTHER_GONE, "unreachable"))
+    elif contact.state in (ContactState.TALKING, ContactState.OUTSIDE):
+        journey.happen(scene, contact, at, Cue.CONNECT_FAILED, "during the talk")
 
 
 def _timer(scene: Scene, event: events.TimerFired) -> None:
@@ -274,8 +343,19 @@ def _timer(scene: Scene, event: events.TimerFired) -> None:
     elif kind == "session":
         if (session := scene.sessions.get(subject)) is not None:
             sessions.timed_out(scene, session, event.at)
+    elif kind == "keys":
+        keys.paused(scene, subject, event.at)
+    elif kind == "other":
+        contact = scene.contacts.get(subject)
+        if contact is not None and contact.second_leg:
+            _second_over(scene, contact, event.at, "no-answer")
+        elif contact is not None:
+            keys.say(scene, contact, talks.happen(scene, contact, event.at, Happening.OTHER_LATE))
+    elif kind == "refer":
+        if (contact := scene.contacts.get(subject)) is not None:
+            talks.phone_transferred(scene, contact, event.at, "")
     elif kind == "hangup":
-        if subject in scene.contacts or subject in scene.agent_legs:
+        if subject in scene.contacts or subject in scene.agent_legs or subject in scene.outside_legs:
             scene.do(HangUp(subject))
     elif event.timer == survey.FALLBACK_TIMER:
         survey.fallback_empty(scene)
@@ -417,15 +497,25 @@ def _contact_of_agent_leg(scene: Scene, leg: str) -> Contact | None:
     return contact if mine else None
 
 
+def _contact_of_other_leg(scene: Scene, leg: str) -> Contact | None:
+    """Of whom a leg is the third party's. Ids of our legs begin with their contact's."""
+    contact = scene.contacts.get(leg.partition("~")[0])
+    return contact if contact is not None and contact.other_leg == leg else None
+
+
 _Receive: TypeAlias = Callable[[Scene, Any], None]
 
 _RECEIVE: Mapping[type[Event], _Receive] = {
     events.CallArrived: journey.arrive,
-    events.PhoneDialled: sessions.begin,
+    events.PhoneDialled: _phone_dialled,
     events.LegAnswered: _leg_answered,
     events.LegHungUp: _leg_hung_up,
     events.LegLeft: _leg_left,
     events.DigitPressed: _digit,
+    events.PhoneHeld: _phone_held,
+    events.PhoneUnheld: _phone_unheld,
+    events.LegReplaced: _leg_replaced,
+    events.PhoneTransferred: _phone_transferred,
     events.PlaybackFinished: _playback,
     events.CommandFailed: _command_failed,
     events.TimerFired: _timer,

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callcenter.floor import agents, briefing, recording, ringall, standing, waiting, widening
+from callcenter.floor import agents, briefing, parts, recording, ringall, standing, waiting, widening
 from callcenter.floor.agents import Agent
 from callcenter.floor.commands import ConnectLegs, DestroyBridge, HangUp, IndicateRinging, RingAgent, TagLeg
 from callcenter.floor.contacts import (
     Contact,
     ContactState,
     Cue,
+    Talk,
     answer,
     play,
     start_music,
@@ -111,7 +112,7 @@ def happen(scene: Scene, contact: Contact, at: float, cue: Cue, note: str = "") 
 
 
 def offer(scene: Scene, contact: Contact, agent: Agent, at: float) -> None:
-    """Ring a free agent for the first caller of a queue."""
+    """Ring a free agent for a caller: the first of a queue, or one who is transferred to him."""
     queue = scene.queues[contact.queue]
     queue.leave(contact)
     contact.state = ContactState.OFFERED
@@ -214,7 +215,7 @@ def pair(scene: Scene, contact: Contact, agent: Agent, leg: str, bridge: str, at
     contact.state = ContactState.TALKING
     contact.agent, contact.agent_leg, contact.bridge = agent.number, leg, bridge
     contact.queued_at = contact.queued_at or contact.arrived_at
-    contact.connected_at = at
+    parts.begin(contact, at)
     scene.outcome.contacts.add(contact.id)
     step(scene, contact, at, "found talking", agent=agent.number)
     recording.begin(scene, contact, at)
@@ -224,7 +225,7 @@ def lose(scene: Scene, contact: Contact, at: float, by_us: bool) -> None:
     """The caller's leg was found gone by a survey: cut off with our switch, or hung up unseen."""
     if contact.state is ContactState.ENDING:
         forget(scene, contact)
-    elif contact.state is ContactState.TALKING:
+    elif contact.state in (ContactState.TALKING, ContactState.OUTSIDE):
         part(scene, contact, at, "switch" if by_us else "caller")
         forget(scene, contact)
     elif by_us and contact.state is not ContactState.LEAVING:
@@ -271,8 +272,9 @@ def _caller_gave_up(scene: Scene, contact: Contact, at: float, _note: str) -> No
 def _caller_taken_out(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     drop_offer(scene, contact, at)
     scene.queues[contact.queue].leave(contact)
-    if contact.state is ContactState.TALKING:
-        standing.hang_up(scene, contact.agent_leg)
+    if contact.state in (ContactState.TALKING, ContactState.OUTSIDE):
+        if contact.agent_leg:
+            standing.hang_up(scene, contact.agent_leg)
         part(scene, contact, at, "switch", Outcome.LEFT)
     else:
         end(scene, contact, at, Outcome.LEFT, "switch")
@@ -333,7 +335,7 @@ def _join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     contact.unsaid = ()
     answer(scene, contact)
     contact.state = ContactState.TALKING
-    contact.connected_at = at
+    parts.begin(contact, at)
     contact.bridge = f"{contact.id}~b{contact.offers}"
     scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
     step(scene, contact, at, "connected", agent=contact.agent)
@@ -377,15 +379,23 @@ def _ring_limit(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     _offer_failed(scene, contact, at, "no-answer")
 
 
-def _could_not_join(scene: Scene, contact: Contact, at: float, _note: str) -> None:
-    """Both legs live but could not be bridged: the caller goes back to his place, the agent is freed."""
+def _could_not_join(scene: Scene, contact: Contact, at: float, during: str) -> None:
+    """Both legs live but could not be bridged: the caller goes back to his place, the agent is freed.
+    `during`: they had talked before."""
     agent = scene.agents.get(contact.agent)
+    parts.drop_other(scene, contact, at, "switch")
     scene.do(DestroyBridge(contact.bridge))
     standing.hang_up(scene, contact.agent_leg)
     step(scene, contact, at, "could not be joined", agent=contact.agent)
     recording.finish(scene, contact, at, stop=True)
+    contact.talk = Talk.TOGETHER
+    if contact.parts or during:
+        parts.close(scene, contact, at, "switch")
+    else:
+        contact.connected_at = 0.0
+        scene.stop(f"refer:{contact.id}")
+        parts.void(contact)
     contact.agent = contact.agent_leg = contact.bridge = ""
-    contact.connected_at = 0.0
     contact.joined_at = at  # the rules of the queue begin anew: he was served, and it was our fault
     contact.announced_at = 0.0
     contact.state = ContactState.WAITING
@@ -405,6 +415,17 @@ def _caller_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> No
 def _agent_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
     scene.do(HangUp(contact.id))
     part(scene, contact, at, "agent")
+
+
+def _outside_hung_up(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    """The number outside that the caller was given to hung up: he has nobody any more."""
+    scene.do(HangUp(contact.id))
+    part(scene, contact, at, "outside")
+
+
+def _left_outside_alone(scene: Scene, contact: Contact, at: float, _note: str) -> None:
+    part(scene, contact, at, "caller")
+    forget(scene, contact)
 
 
 def _leg_over(scene: Scene, contact: Contact, _at: float, _note: str) -> None:
@@ -477,6 +498,10 @@ ROWS: Mapping[tuple[ContactState, Cue], Row] = {
     (_S.TALKING, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
     (_S.TALKING, Cue.CONNECT_FAILED): Row(_could_not_join, _WAIT),
     (_S.TALKING, Cue.AGENT_ANSWERED): Row(_stay, (_S.TALKING,)),
+    (_S.OUTSIDE, Cue.OTHER_GONE): Row(_outside_hung_up, (_S.ENDING,)),
+    (_S.OUTSIDE, Cue.CALLER_GONE): Row(_left_outside_alone, (None,)),
+    (_S.OUTSIDE, Cue.CALLER_LEFT): Row(_caller_taken_out, (None,)),
+    (_S.OUTSIDE, Cue.CONNECT_FAILED): Row(_outside_hung_up, (_S.ENDING,)),
     (_S.LEAVING, Cue.PLAYBACK_DONE): Row(message_over, (_S.ENDING,)),
     (_S.LEAVING, Cue.CALLER_GONE): Row(gone_during_message, (None,)),
     (_S.LEAVING, Cue.CALLER_LEFT): Row(gone_during_message, (None,)),

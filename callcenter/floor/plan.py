@@ -127,6 +127,7 @@ class Ring:
 class QueuePlan:
     name: str
     title: str
+    number: str = ""  # agents reach it by this number (transfers); "" for none
     strategy: Strategy = Strategy.LONGEST_IDLE
     skills: Expression = ANYBODY  # what an agent must have
     prefer: tuple[str, ...] = ()  # highest level of these skills first, then by the strategy
@@ -187,6 +188,13 @@ class FeatureCodes:
     force_not_ready: str = "*86"
     speak: str = "*87"  # to the teams that he leads; no number follows
     take_over: str = "*88"
+    # During a talk, on the agent's own phone.
+    hold: str = "*1"
+    transfer: str = "*2"  # then a number and #
+    consult: str = "*3"  # then a number and #
+    swap: str = "*4"
+    join: str = "*5"
+    give_up: str = "*6"
     night_on: str = "*18"
     night_off: str = "*19"
 
@@ -201,6 +209,7 @@ class FloorPlan:
     features: FeatureCodes = FeatureCodes()
     reasons: Mapping[str, str] = field(default_factory=dict)  # digit -> reason of a break
     language: str = "en"
+    transfer_outside: tuple[str, ...] = ()  # regular expressions: outside numbers agents may transfer to
     login_ready: bool = True  # ready at once after logging in
     standing_music: str = ""  # what an always-connected agent hears between contacts; "" for silence
     pin_tries: int = 3

@@ -113,7 +113,6 @@ def begin(scene: Scene, contact: Contact, at: float) -> None:
 
 def finish(scene: Scene, contact: Contact, at: float, stop: bool) -> None:
     """The conversation is over. `stop`: the caller's leg lives on, so Asterisk must be told."""
-    scene.recording_keys.pop(contact.agent_leg, None)
     running = contact.recording
     if running is None:
         return
@@ -227,20 +226,6 @@ def wish(scene: Scene, contact: Contact, at: float, what: RecordingWish, by: str
     else:
         _resume(scene, contact, at)
     return None
-
-
-def key(scene: Scene, contact: Contact, at: float, digit: str) -> None:
-    """A key on the agent's phone during a conversation; all others than the two codes mean nothing here."""
-    if contact.state is not ContactState.TALKING:
-        return
-    codes = (scene.plan.features.record, scene.plan.features.record_pause)
-    keyed = scene.recording_keys.pop(contact.agent_leg, "") + digit
-    if not any(code.startswith(keyed) for code in codes):
-        keyed = digit
-    if keyed in codes:
-        obey(scene, contact, at, keyed)
-    elif any(code.startswith(keyed) for code in codes):
-        scene.recording_keys[contact.agent_leg] = keyed
 
 
 def obey(scene: Scene, contact: Contact, at: float, code: str) -> bool:

@@ -43,7 +43,9 @@ class ContactClosed(Record):
     """The whole of a contact, written once when it ends. Times 0.0 where that never happened.
 
     `wait_seconds` is from joining the (first) queue to the connect or the end; `talk_seconds` from the
-    connect to the end. `queue` is the last one, `first_queue` where he began if that is another.
+    connect to the end. `queue` is the last one, `first_queue` where he began if that is another. A caller
+    whom an agent transferred counts in the queue that served him first: `queue` is that one, `agent` the last
+    who had him, `talk_seconds` the sum of all agents' parts (TalkClosed), without the waits between.
     """
 
     contact: str
@@ -96,6 +98,27 @@ class RecordingEnded(Record):
     consent: str
     asked_by: str  # "rule", or who asked for it
     fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkClosed(Record):
+    """One agent's part of a contact, from `since` to `at`. A contact that one agent served without a hold
+    has none: ContactClosed tells it all.
+
+    `role` is "served" (the caller was his; these parts add up to the contact's `talk_seconds`) or "consulted"
+    (another agent had asked him; his time, not the contact's). `hold_seconds` is a part of `talk_seconds`.
+    """
+
+    contact: str
+    queue: str
+    agent: str
+    role: str
+    since: float
+    talk_seconds: float
+    hold_seconds: float
+    ended: (
+        str  # "transferred", "handed over", "given up", "taken over", "caller", "agent", "centre", "switch"
+    )
 
 
 @dataclass(frozen=True, slots=True)

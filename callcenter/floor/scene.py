@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import Command, SetFallbackMember, StartTimer, StopTimer
 from callcenter.floor.contacts import Contact
+from callcenter.floor.keys import Keying
 from callcenter.floor.plan import ANY_NUMBER, FloorPlan, QueuePlan, ServicePlan
 from callcenter.floor.queues import Queue
 from callcenter.floor.records import Record
@@ -45,14 +46,15 @@ class Scene:
         self.speeches: dict[str, Speech] = {}  # by the speaker's leg
         self.listeners: dict[str, str] = {}  # a leg that is to hear one -> the speaker's leg
         self.agent_legs: dict[str, str] = {}  # our leg to an agent's phone -> agent
+        self.outside_legs: set[str] = set()  # our legs to outside numbers
+        self.second_legs: dict[str, str] = {}  # second line of an agent who talks -> his contact
+        self.keyings: dict[str, Keying] = {}  # by agent's leg: what is keyed during a talk
         self.playbacks: dict[str, str] = {}  # playback -> leg it is for
-        self.keyed: dict[str, tuple[float, str]] = {}  # standing leg in a contact -> last key, keys so far
         self.seats: dict[str, str] = {}  # phone -> agent logged in there
         self.timers: dict[str, float] = {}  # timer -> when it is due
         self.busy_phones: frozenset[str] = frozenset()
         self.night = False
         self.recording_space = True  # there is room on the disk
-        self.recording_keys: dict[str, str] = {}  # an agent's leg in a conversation -> begin of a code
         self.regulars = Regulars()
         self.chance = 0.0  # of the event at hand
         self.connected = True  # to Asterisk; nothing is offered while it is not
@@ -162,6 +164,10 @@ class Scene:
             for playback in (contact.playback, contact.whisper):
                 if playback:
                     self.playbacks[playback] = contact.id
+            if contact.other_leg and not contact.other_agent:
+                self.outside_legs.add(contact.other_leg)
+            if contact.second_leg:
+                self.second_legs[contact.second_leg] = contact.id
         for agent in self.agents.values():
             if agent.phone and agent.presence is not Presence.LOGGED_OUT:
                 self.seats[agent.phone] = agent.number

@@ -138,7 +138,6 @@ def give_up(scene: Scene, agent: Agent) -> None:
 def forget(scene: Scene, agent: Agent) -> None:
     """The leg is gone."""
     end_tone(scene, agent)
-    scene.keyed.pop(agent.line, None)
     agent.line, agent.line_up = "", False
 
 

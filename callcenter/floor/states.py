@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from callcenter.floor import talks
 from callcenter.floor.agents import MOVES
 from callcenter.floor.journey import BEGINNINGS, ROWS
 
@@ -18,6 +19,14 @@ def contact_picture() -> Iterator[str]:
                 yield f"    {state} --> {target or '[*]'}: {cue}"
 
 
+def talk_picture() -> Iterator[str]:
+    yield "stateDiagram-v2"
+    yield "    [*] --> together: an agent has answered"
+    for (talk, what), row in talks.ROWS.items():
+        for target in row.leads_to:
+            yield f"    {talk} --> {target}: {what}"
+
+
 def agent_picture() -> Iterator[str]:
     yield "stateDiagram-v2"
     yield "    [*] --> idle: logs in"
@@ -29,6 +38,8 @@ def agent_picture() -> Iterator[str]:
 def main() -> None:
     print("A contact\n")
     print("\n".join(contact_picture()))
+    print("\nA talk, while the contact is talking; where it ends is a state of the contact\n")
+    print("\n".join(talk_picture()))
     print("\nAn agent's activity (presence is chosen beside it)\n")
     print("\n".join(agent_picture()))
 

@@ -61,8 +61,9 @@ class Regulars:
 def remember(scene: Scene, contact: Contact) -> None:
     """A conversation is over: whom the caller talked to, where his queue cares."""
     queue = scene.queues.get(contact.queue)
-    if queue is not None and queue.plan.sticky_seconds and contact.ani and contact.agent:
-        name, text = scene.regulars.remember(contact.ani, contact.agent)
+    agent = contact.agent or contact.last_agent
+    if queue is not None and queue.plan.sticky_seconds and contact.ani and agent:
+        name, text = scene.regulars.remember(contact.ani, agent)
         scene.outcome.meta[name] = text
 
 

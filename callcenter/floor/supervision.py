@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from callcenter.floor import agents, standing
+from callcenter.floor import agents, parts, standing, talks
 from callcenter.floor.agents import Activity, Refusal
 from callcenter.floor.commands import (
     AddLeg,
@@ -199,6 +199,8 @@ def _take_over(scene: Scene, session: Session, supervision: Supervision, at: flo
     taker, old = scene.agents[scene.seats[session.phone]], scene.agents[supervision.agent]
     _mute(scene, supervision, False)
     _take_apart(scene, supervision)
+    talks.back_together(scene, contact, at)
+    parts.close(scene, contact, at, "taken over")
     scene.sessions.pop(leg)
     scene.playbacks.pop(session.playback, None)
     scene.stop(f"session:{leg}")
@@ -216,6 +218,7 @@ def _take_over(scene: Scene, session: Session, supervision: Supervision, at: flo
     )
     scene.do(tag)
     contact.agent, contact.agent_leg = taker.number, leg
+    parts.begin(contact, at)
     scene.outcome.contacts.add(contact.id)
     agents.take_over(scene, at, taker, contact.id, contact.queue, leg)
     agents.release(scene, at, old, scene.queues[contact.queue].plan.wrapup_seconds)

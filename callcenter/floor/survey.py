@@ -22,8 +22,12 @@ from typing import TYPE_CHECKING
 from callcenter.floor import (
     agents,
     journey,
+    keys,
+    parts,
     recording,
+    regain,
     ringall,
+    second_line,
     sessions,
     standing,
     waiting,
@@ -33,14 +37,14 @@ from callcenter.floor import (
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.commands import (
     AnswerLeg,
-    ConnectLegs,
     DestroyBridge,
     HangUp,
+    SendOutside,
     SetFallbackMember,
     StopPlayback,
     TakeFromFallback,
 )
-from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.contacts import Contact, ContactState, Cue, Talk
 from callcenter.floor.events import CallArrived, PhonesSeen, SeenLeg, SwitchSurveyed
 
 if TYPE_CHECKING:
@@ -61,13 +65,16 @@ def surveyed(scene: Scene, event: SwitchSurveyed) -> None:
     )
     sessions.surveyed(scene, at, seen)
     recording.surveyed(scene, at, seen)
-    partners = _partners(scene, event)
+    _keyings(scene, seen)
+    partners = regain.partners(scene, event)
     _known_contacts(scene, event, seen, partners)
     _release_agents(scene, at, seen)
     _take_in_callers(scene, event, partners)
     _hang_up_strangers(scene, event)
     _agents(scene, at)
-    bridges = {c.bridge for c in scene.contacts.values() if c.state is ContactState.TALKING}
+    talking = (ContactState.TALKING, ContactState.OUTSIDE)
+    bridges = {c.bridge for c in scene.contacts.values() if c.state in talking}
+    bridges |= {second_line.bridge(c) for c in scene.contacts.values() if c.second_leg}
     for bridge in event.bridges:
         if bridge not in bridges:
             scene.do(DestroyBridge(bridge))
@@ -98,16 +105,11 @@ def fallback_empty(scene: Scene) -> None:
             scene.tell_fallback(agent)
 
 
-def _partners(scene: Scene, event: SwitchSurveyed) -> dict[str, SeenLeg]:
-    """Callers found in a bridge with an agent's leg that the snapshot does not give them -> that leg."""
-    by_bridge: dict[str, SeenLeg] = {leg.bridge: leg for leg in event.legs if leg.bridge and leg.agent}
-    partners = {}
-    for leg in event.legs:
-        other = by_bridge.get(leg.bridge) if _is_caller(leg) else None
-        contact = scene.contacts.get(leg.leg)
-        if other is not None and (contact is None or contact.agent_leg != other.leg):
-            partners[leg.leg] = other
-    return partners
+def _keyings(scene: Scene, seen: dict[str, SeenLeg]) -> None:
+    for timer in [t for t in scene.timers if t.startswith("keys:")]:  # of before a crash, or of legs gone
+        leg = timer.partition(":")[2]
+        if leg not in scene.keyings or leg not in seen:
+            keys.drop(scene, leg)
 
 
 def _known_contacts(
@@ -122,26 +124,34 @@ def _known_contacts(
             # He talks, though the snapshot is older than that: taken in again, as Asterisk has it.
             journey.set_aside(scene, contact, event.at)
         else:
-            _with_caller(scene, contact, event.at, leg, seen)
+            _with_caller(scene, contact, event, leg, seen)
 
 
 def _without_caller(scene: Scene, contact: Contact, at: float, cut_off: bool, left: bool) -> None:
     if contact.state is ContactState.TALKING and contact.agent_leg:
         standing.hang_up(scene, contact.agent_leg)
+    if contact.other_leg:
+        scene.do(HangUp(contact.other_leg))
     if left:
         journey.happen(scene, contact, at, Cue.CALLER_LEFT)
     else:
         journey.lose(scene, contact, at, cut_off)
 
 
-def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: dict[str, SeenLeg]) -> None:
+def _with_caller(
+    scene: Scene, contact: Contact, event: SwitchSurveyed, leg: SeenLeg, seen: dict[str, SeenLeg]
+) -> None:
     """The caller is there: put right what was cut short between saving and acting."""
+    at = event.at
     scene.outcome.contacts.add(contact.id)
     if contact.answered and not leg.up:
         scene.do(AnswerLeg(contact.id))
         contact.music = False
     if contact.ringing:
         ringall.narrow(contact, seen)
+    if contact.served_queue and contact.state in (ContactState.WAITING, ContactState.OFFERED):
+        contact.music = False  # transferred: the crash may have come before his music
+        scene.newly_waiting.append(contact.id)
     other = seen.get(contact.agent_leg)
     match contact.state:
         case ContactState.GREETING:
@@ -152,7 +162,7 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
             waiting.after_a_restart(scene, contact)
             widening.widen(scene, contact, at, "")
             scene.newly_waiting.append(contact.id)
-        case ContactState.OFFERED | ContactState.CONNECTING | ContactState.TALKING if other is None:
+        case ContactState.OFFERED | ContactState.CONNECTING if other is None:
             journey.happen(scene, contact, at, Cue.AGENT_GONE)
         case ContactState.OFFERED if other is not None and other.up and other.in_app:
             journey.happen(scene, contact, at, Cue.AGENT_ANSWERED)
@@ -161,27 +171,27 @@ def _with_caller(scene: Scene, contact: Contact, at: float, leg: SeenLeg, seen: 
             scene.newly_waiting.append(contact.id)
         case ContactState.CONNECTING:
             journey.happen(scene, contact, at, Cue.BRIEF_LIMIT)  # what was played may never be told as over
-        case ContactState.TALKING if other is not None and {leg.bridge, other.bridge} != {contact.bridge}:
-            scene.do(ConnectLegs(contact.bridge, contact.id, contact.agent_leg))
+        case ContactState.TALKING:
+            regain.mend(scene, contact, at, leg, seen, event.bridges)
+        case ContactState.OUTSIDE:
+            regain.mend_outside(scene, contact, at, leg, seen, event.bridges)
         case ContactState.LEAVING:
             journey.happen(scene, contact, at, Cue.PLAYBACK_DONE)
+        case ContactState.ENDING if contact.other_number:  # transferred outside, and not gone yet
+            scene.do(SendOutside(contact.id, contact.other_number))
         case ContactState.ENDING:
             scene.do(HangUp(contact.id))
 
 
 def _take_in_callers(scene: Scene, event: SwitchSurveyed, partners: Mapping[str, SeenLeg]) -> None:
     """Callers in our hands whom the snapshot does not know, by arrival."""
-    callers = [leg for leg in event.legs if _is_caller(leg) and leg.leg not in scene.contacts]
+    callers = [leg for leg in event.legs if regain.is_caller(leg) and leg.leg not in scene.contacts]
+    rung = regain.mates(event)
     for leg in sorted(callers, key=lambda leg: (leg.arrived_at, leg.leg)):
-        _take_in(scene, event, leg, partners.get(leg.leg))
+        _take_in(scene, event, leg, partners.get(leg.leg), rung.get(leg.leg, []))
     for leg in event.legs:  # numbers of offers are used once, or the end of an old leg would be the new one's
         if leg.agent and (contact := scene.contacts.get(leg.contact)) is not None:
             contact.offers = max(contact.offers, _offer_number(leg.leg))
-
-
-def _is_caller(leg: SeenLeg) -> bool:
-    """From outside and in our hands; a supervisor's tap is neither a phone nor a caller."""
-    return leg.in_app and not leg.phone and not leg.agent and not leg.made_by_us
 
 
 def _offer_number(leg: str) -> int:
@@ -191,7 +201,8 @@ def _offer_number(leg: str) -> int:
 
 def _hang_up_strangers(scene: Scene, event: SwitchSurveyed) -> None:
     """Legs of ours that belong to nothing any more; an agent's phone is rung again when his is gone."""
-    known = {c.agent_leg for c in scene.contacts.values()} | {a.line for a in scene.agents.values()}
+    known = {leg for c in scene.contacts.values() for leg in (c.agent_leg, c.other_leg, c.second_leg)}
+    known |= {agent.line for agent in scene.agents.values()}
     for leg in event.legs:
         ours = leg.in_app or leg.agent or leg.made_by_us
         if ours and leg.leg not in known and leg.leg not in scene.contacts and leg.leg not in scene.sessions:
@@ -202,9 +213,11 @@ def _hang_up_strangers(scene: Scene, event: SwitchSurveyed) -> None:
                 scene.file(agent)
 
 
-def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg | None) -> None:
-    agent = _seat_of(scene, event.at, partner) if partner else None
-    if partner is None or agent is None:
+def _take_in(
+    scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg | None, rung: list[SeenLeg]
+) -> None:
+    agent = _seat_of(scene, event.at, partner) if partner and partner.agent else None
+    if partner is None or (partner.agent and agent is None):
         arrived = CallArrived(event.at, leg.leg, leg.ani, leg.dnis, leg.arrived_at, event.node, leg.up)
         head_start = leg.head_start if leg.queue else None
         journey.arrive(scene, arrived, accepted=bool(leg.queue), queue=leg.queue, head_start=head_start)
@@ -227,9 +240,29 @@ def _take_in(scene: Scene, event: SwitchSurveyed, leg: SeenLeg, partner: SeenLeg
         answered=True,
     )
     scene.contacts[contact.id] = contact
-    journey.pair(scene, contact, agent, partner.leg, leg.bridge, event.at)
+    if agent is None:
+        regain.found_outside(scene, contact, event.at, partner)
+        return
+    journey.pair(scene, contact, agent, partner.leg, partner.bridge, event.at)
     agents.offer(scene, event.at, agent, contact.id, queue, partner.leg)
     agents.connect(scene, event.at, agent)
+    _stand(scene, contact, event.at, leg, rung)
+
+
+def _stand(scene: Scene, contact: Contact, at: float, caller: SeenLeg, rung: list[SeenLeg]) -> None:
+    """Whoever else is in a conversation found in Asterisk alone, and whether its caller is on hold."""
+    if regain.stand(scene, contact, at, caller, rung):
+        leg = next(leg for leg in rung if leg.leg == contact.other_leg)
+        agent = _seat_of(scene, at, leg)
+        if agent is None:
+            contact.other_agent = ""
+            parts.drop_other(scene, contact, at, "switch")
+        else:
+            agents.offer(scene, at, agent, contact.id, contact.queue, leg.leg)
+            if contact.talk is not Talk.RINGING:
+                agents.connect(scene, at, agent)
+    if contact.talk in parts.HOLDING:
+        parts.hold_begins(scene, contact, at)
 
 
 def _seat_of(scene: Scene, at: float, leg: SeenLeg) -> Agent | None:
@@ -256,16 +289,22 @@ def _release_agents(scene: Scene, at: float, seen: dict[str, SeenLeg]) -> None:
         mine = _is_in_contact(scene, agent)
         if agent.activity is Activity.OFFERED and not mine:
             agents.offer_over(scene, at, agent)
-        elif agent.activity is Activity.TALKING and not mine:
+        elif agent.activity in (Activity.TALKING, Activity.HOLDING) and not mine:
             agents.excuse(scene, at, agent)
         elif agent.activity is Activity.WRAPUP and wrapups.is_adrift(scene, agent):
             agents.wrapup_over(scene, at, agent)
     for leg in [leg for leg in scene.agent_legs if leg not in seen]:  # of agents who are no more
         scene.stop(f"hangup:{leg}")
         del scene.agent_legs[leg]
+    for leg, name in list(scene.second_legs.items()):
+        contact = scene.contacts.get(name)
+        if contact is None or contact.second_leg != leg or leg not in seen:
+            del scene.second_legs[leg]
+    for leg in [leg for leg in scene.outside_legs if leg not in seen]:
+        scene.outside_legs.discard(leg)
     for timer in [t for t in scene.timers if t.startswith("hangup:")]:  # of those before a crash
         leg = timer.partition(":")[2]
-        if leg not in scene.contacts and leg not in scene.agent_legs:
+        if leg not in {*scene.contacts, *scene.agent_legs, *scene.outside_legs}:
             scene.stop(timer)
 
 
@@ -292,7 +331,9 @@ def _agents(scene: Scene, at: float) -> None:
 
 def _is_in_contact(scene: Scene, agent: Agent) -> bool:
     contact = scene.contacts.get(agent.contact)
-    return contact is not None and contact.agent == agent.number and contact.state is not ContactState.ENDING
+    if contact is None or contact.state is ContactState.ENDING:
+        return False
+    return agent.number in (contact.agent, contact.other_agent)
 
 
 def _fetch_from_fallback(scene: Scene, at: float, legs: tuple[SeenLeg, ...]) -> None:

@@ -17,6 +17,7 @@ from callcenter.floor.records import (
     QueueMoved,
     Record,
     RecordingEnded,
+    TalkClosed,
 )
 
 # One statement per kind of record. The name comes first, so that a record that is here stays as it is.
@@ -29,6 +30,9 @@ INSERT: dict[type[Record], LiteralString] = {
         offers, ended_by, first_queue)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT DO NOTHING""",
+    TalkClosed: """INSERT INTO talks (floor, epoch, sequence, contact, queue, agent, role, since, until,
+        talk_seconds, hold_seconds, ended)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
     AgentState: """INSERT INTO agent_states (floor, epoch, sequence, agent, presence, reason, activity, phone,
         contact, queue, since, until)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
@@ -67,6 +71,11 @@ def row(record: Record) -> tuple[Any, ...]:
             return (_text(record.contact), _moment(record.at), *map(_text, texts))
         case ContactClosed():
             return _contact(record)
+        case TalkClosed():
+            told = (record.contact, record.queue, record.agent, record.role)
+            shares = (record.talk_seconds, record.hold_seconds)
+            when = (_moment(record.since), _moment(record.at))
+            return (*map(_text, told), *when, *shares, _text(record.ended))
         case AgentState():
             states = (record.agent, record.presence, record.reason, record.activity, record.phone)
             where = (record.contact, record.queue)

@@ -190,6 +190,7 @@ def show_queues(context: Context) -> None:
             "free",
             "ringing",
             "talking",
+            "hold",
             "wrap-up",
             "elsewhere",
             "not ready",
@@ -198,7 +199,8 @@ def show_queues(context: Context) -> None:
             (
                 *(each.queue, each.waiting, clock(each.longest_wait_seconds) if each.waiting else ""),
                 "" if each.expected_wait_seconds is None else clock(each.expected_wait_seconds),
-                *(each.free, each.ringing, each.talking, each.wrapup, each.elsewhere, each.not_ready),
+                *(each.free, each.ringing, each.talking, each.holding, each.wrapup, each.elsewhere),
+                each.not_ready,
             )
             for each in now
         ],
@@ -256,6 +258,38 @@ def report_queue(context: Context, day: str, queue: str) -> None:
 
 
 report.add_command(report_dispositions)
+
+
+@report.command("agent", epilog="Example: callcenter report agent --day yesterday")
+@_DAY
+@click.pass_obj
+def report_agent(context: Context, day: str) -> None:
+    """Calls, talk, hold, wrap-up and AHT, agent by agent.
+
+    A call that was transferred counts for each agent who had it, with his own time. A part of a call
+    belongs to the day on which it began.
+    """
+    site = site_in_force(context.site_path, context.run)
+    chosen = site_day(day, _zone(site))
+    with connect(database_url(site, context.run)) as connection:
+        found = store.agents_of(connection, site.floor.name, chosen)
+    if context.json:
+        agents = {name: asdict(each) | {"aht_seconds": each.aht_seconds} for name, each in found.items()}
+        context.print_json({"day": chosen.day, "zone": site.site.zone, "agents": agents})
+        return
+    context.print_table(
+        ("agent", "calls", "talk", "of it hold", "wrap-up", "AHT", "consulted", "for"),
+        [
+            (
+                *(name, each.calls, clock(each.talk_seconds), clock(each.hold_seconds)),
+                *(clock(each.wrapup_seconds), _seconds(each.aht_seconds)),
+                *(each.consulted, clock(each.consulted_seconds)),
+            )
+            for name, each in found.items()
+        ],
+        title=f"{chosen.day} ({site.site.zone})",
+    )
+    context.say("AHT = (talk + wrap-up) / calls; consulted = asked by another agent about his call")
 
 
 def _say_formulas(context: Context, found: dict[str, Figures]) -> None:

@@ -29,6 +29,7 @@ class QueueNow:
     free: int
     ringing: int
     talking: int
+    holding: int
     wrapup: int
     elsewhere: int
     not_ready: int
@@ -65,6 +66,7 @@ def _queue_now(
         free=idle.count(Presence.READY),
         ringing=doing.count(Activity.OFFERED),
         talking=doing.count(Activity.TALKING),
+        holding=doing.count(Activity.HOLDING),
         wrapup=doing.count(Activity.WRAPUP),
         elsewhere=doing.count(Activity.ELSEWHERE),
         not_ready=idle.count(Presence.NOT_READY),

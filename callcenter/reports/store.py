@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from callcenter.days import SiteDay
+from callcenter.floor.figures import AgentFigures
 from callcenter.floor.records import ContactClosed, ContactStep, Outcome, QueueMoved
 from callcenter.history.database import Connection, rows
 
@@ -116,6 +117,33 @@ def moves_of(connection: Connection, floor: str, day: SiteDay, queue: str = "") 
         QueueMoved(**{**row, "at": row["at"].timestamp(), "arrived_at": row["arrived_at"].timestamp()})
         for row in found
     ]
+
+
+def agents_of(connection: Connection, floor: str, day: SiteDay) -> dict[str, AgentFigures]:
+    """By agent: the parts of calls that began on this day and have ended, and the wrap-ups of the day."""
+    between = {"floor": floor, "start": day.start, "end": day.end}
+    talks = rows(
+        connection,
+        """SELECT agent, role, count(*) AS parts, sum(talk_seconds) AS talk, sum(hold_seconds) AS hold
+        FROM agent_talks WHERE floor = %(floor)s AND since >= %(start)s AND since < %(end)s AND agent <> ''
+        GROUP BY agent, role""",
+        **between,
+    )
+    wrapups = rows(
+        connection,
+        """SELECT agent, sum(extract(epoch FROM until - since))::float AS seconds FROM agent_states
+        WHERE floor = %(floor)s AND since >= %(start)s AND since < %(end)s AND activity = 'wrapup'
+        GROUP BY agent""",
+        **between,
+    )
+    by_role = {(row["agent"], row["role"]): (row["parts"], row["talk"], row["hold"]) for row in talks}
+    wrapped = {row["agent"]: row["seconds"] for row in wrapups}
+    found = {}
+    for agent in sorted({agent for agent, _ in by_role} | wrapped.keys()):
+        served = by_role.get((agent, "served"), (0, 0.0, 0.0))
+        asked = by_role.get((agent, "consulted"), (0, 0.0, 0.0))
+        found[agent] = AgentFigures(*served, wrapped.get(agent, 0.0), asked[0], asked[1])
+    return found
 
 
 def _contact(row: dict[str, Any]) -> ContactClosed:

@@ -14,7 +14,7 @@ from rapidfuzz import process
 
 from callcenter.floor.plan import ANY_NUMBER
 from callcenter.site.changes import RESERVED_NAMES
-from callcenter.site.model import Queue, Site, Target, Trunk
+from callcenter.site.model import TALK_CODES, Queue, Site, Target, Trunk
 from callcenter.site.numbers import expand
 from callcenter.site.places import Path as KeyPath
 
@@ -30,8 +30,10 @@ def cross_check(site: Site, raw: Mapping[str, Any], folder: Path) -> list[Fault]
         *_numbers(site),
         *_sticky(site),
         *_phones(site),
+        *_queue_numbers(site),
         *_codes(site),
         *_emergency(site),
+        *_transfers(site),
         *_trunk_addresses(site),
         *_ports(site),
         *_folders(site, folder),
@@ -206,8 +208,32 @@ def _phones(site: Site) -> Iterator[Fault]:
         yield ("phones", owners[name], "range"), f"{name} is also a number of [[numbers]]"
 
 
+def _queue_numbers(site: Site) -> Iterator[Fault]:
+    phones = set(site.phone_names) if None not in site.phones else set()
+    owners: dict[str, str] = {}
+    for index, queue in _present(site.queues):
+        if not queue.number:
+            continue
+        if queue.number in owners:
+            yield ("queues", index, "number"), f"{queue.number} is already queue {owners[queue.number]}'s"
+        if queue.number in phones:
+            yield ("queues", index, "number"), f"{queue.number} is also a phone"
+        owners.setdefault(queue.number, queue.name)
+
+
+def _transfers(site: Site) -> Iterator[Fault]:
+    if site.transfers.outside and not site.trunks:
+        yield ("transfers", "outside"), "no outside number can be reached without a [[trunks]]"
+
+
 def _codes(site: Site) -> Iterator[Fault]:
     codes = {name: getattr(site.features, name) for name in type(site.features).model_fields}
+    keyed = {name: codes.pop(name) for name in TALK_CODES}
+    yield from _codes_that_shadow(codes)
+    yield from _codes_that_shadow(keyed)
+
+
+def _codes_that_shadow(codes: Mapping[str, str]) -> Iterator[Fault]:
     for name, code in codes.items():
         if alike := [other for other, other_code in codes.items() if other_code == code and other < name]:
             yield ("features", name), f"{code} is also the code of {alike[0]}"

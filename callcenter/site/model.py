@@ -27,7 +27,7 @@ from rapidfuzz import process
 
 from callcenter.floor.plan import DispositionRule, OverflowWhen, Strategy
 from callcenter.site import opening, skills
-from callcenter.site.numbers import DIALLED, OUTSIDE, expand
+from callcenter.site.numbers import DIALLED, OUTSIDE, expand, outside_pattern
 
 _COUNTRIES = list_supported_countries(include_aliases=False)
 
@@ -149,6 +149,8 @@ Dialled = Annotated[
     str, _matching(DIALLED, 'a dialled number of 2 to 20 digits (+ in front), or "*" for any')
 ]
 OutsideNumber = Annotated[str, _matching(OUTSIDE, "a number of 2 to 20 digits, + in front allowed")]
+InternalNumber = Annotated[str, _matching(r"[0-9]{2,8}", "an internal number of 2 to 8 digits")]
+OutsidePattern = Annotated[str, _parsed(outside_pattern)]
 EmergencyNumber = Annotated[str, _matching(r"[0-9]{2,6}", "2 to 6 digits")]
 Code = Annotated[str, _matching(r"[*#][0-9*#]{1,5}", "a code such as *11: * or #, then 1 to 5 of 0-9 * #")]
 Skills = Annotated[str, _parsed(skills.parse)]
@@ -335,6 +337,7 @@ class Queue(Section):
 
     name: Name
     title: Title | Literal[""] = ""
+    number: InternalNumber | Literal[""] = ""
     strategy: Strategy = Strategy.LONGEST_IDLE
     skills: Skills = ""
     prefer: Annotated[tuple[SkillName, ...], Field(max_length=8), BeforeValidator(_listed)] = ()
@@ -427,7 +430,7 @@ class Phones(Section):
 
 
 class Features(Section):
-    """`[features]`: the codes that agents dial."""
+    """`[features]`: the codes that agents dial, and (TALK_CODES) those they key during a talk."""
 
     login_connected: Code = "*10"
     login: Code = "*11"
@@ -448,6 +451,12 @@ class Features(Section):
     force_not_ready: Code = "*86"
     speak: Code = "*87"  # to the teams that he leads; no number follows
     take_over: Code = "*88"
+    hold: Code = "*1"
+    transfer: Code = "*2"
+    consult: Code = "*3"
+    swap: Code = "*4"
+    join: Code = "*5"
+    give_up: Code = "*6"
     night_on: Code = "*18"
     night_off: Code = "*19"
 
@@ -477,6 +486,20 @@ class Recording(Section):
         if self.folder and (not self.folder.startswith("/") or "\0" in self.folder):
             raise ValueError('`folder` must be a whole path such as "/srv/recordings"')
         return self
+
+
+# Keyed during a talk; the others are dialled. The two never meet, so *1 and *11 may stand side by side.
+TALK_CODES = (
+    *("hold", "transfer", "consult", "swap", "join", "give_up"),
+    *("end_contact", "record", "record_pause"),
+)
+
+
+class Transfers(Section):
+    """`[transfers]`: where agents may send callers. Queues, agents and phones always; outside numbers only
+    those that match one of `outside`: digits, X any, N 2-9, Z 1-9, [13-5], a last "." for any more digits."""
+
+    outside: tuple[OutsidePattern, ...] = ()
 
 
 class Redis(Section):
@@ -531,6 +554,7 @@ class Site(Section):
     queues: Annotated[tuple[Queue, ...], Field(min_length=1)]
     phones: tuple[Phones, ...] = ()
     features: Features = Features()
+    transfers: Transfers = Transfers()
     reasons: dict[Annotated[str, _matching(r"[0-9]", "one digit")], Name] = Field(default_factory=dict)
     music: dict[Name, str] = Field(default_factory=dict)  # class: folder with its files
     emergency: Emergency = Emergency()

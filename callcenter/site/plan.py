@@ -25,6 +25,7 @@ from callcenter.floor.plan import (
 )
 from callcenter.site import opening, skills
 from callcenter.site.model import Hours, Number, Queue, Site
+from callcenter.site.numbers import outside_pattern
 
 _YEARS_AHEAD = 5  # an engine that runs longer without a restart or an `apply` loses sight of holidays
 
@@ -47,6 +48,7 @@ def floor_plan(site: Site, today: date | None = None) -> FloorPlan:
         features=FeatureCodes(**site.features.model_dump()),
         reasons=dict(site.reasons),
         language=site.language,
+        transfer_outside=tuple(outside_pattern(text) for text in site.transfers.outside),
         login_ready=site.floor.login_ready,
         pin_tries=site.floor.pin_tries,
         pin_lock_seconds=site.floor.pin_lock_seconds,

@@ -26,6 +26,7 @@ _CLASSES: tuple[type[Any], ...] = (
     records.ContactStep,
     records.ContactClosed,
     records.RecordingEnded,
+    records.TalkClosed,
     records.AgentState,
     records.DispositionGiven,
     records.Intervention,

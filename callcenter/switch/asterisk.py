@@ -20,13 +20,17 @@ from typing import Any
 import structlog
 
 from callcenter.floor.commands import (
+    AddLeg,
     Command,
     ConnectLegs,
     DestroyBridge,
     HangUp,
     IndicateRinging,
+    RemoveLeg,
     RingAgent,
+    RingOutside,
     RingPhone,
+    SendDigits,
     SendOutside,
     SetFallbackMember,
     StartRecording,
@@ -67,9 +71,11 @@ from callcenter.switch.recorder import RecordingCommand, failure_of, record
 from callcenter.switch.survey import other_calls, survey
 from callcenter.switch.translate import (
     AppReplaced,
+    HalfTransferred,
     LegEnds,
     LegGoing,
     LegStrayed,
+    LegTookPlace,
     LegWentSomewhere,
     Lines,
     Untranslatable,
@@ -84,7 +90,14 @@ SLOW_POLL_SECONDS = 10.0  # the same, while there are none: a look at 400 channe
 SURVEY_RETRY_SECONDS = 0.2
 DESTROYED_SECONDS = 1.0  # a leg of ours that left hung up, and no ChannelDestroyed came: it counts as gone
 
-_HARMLESS = (IndicateRinging, StopMusic, StopPlayback, TagLeg)  # their failure changes nothing for the floor
+_HARMLESS = (
+    IndicateRinging,
+    RemoveLeg,
+    SendDigits,
+    StopMusic,
+    StopPlayback,
+    TagLeg,
+)  # their failure changes nothing for the floor
 _GONE_IS_FINE = (DestroyBridge, HangUp)
 
 
@@ -205,7 +218,7 @@ class AsteriskSwitch:
             if not isinstance(command, _HARMLESS):
                 self._failed(command, Failure.AWAY, "no connection to Asterisk")
             return
-        if isinstance(command, RingAgent | RingPhone):
+        if isinstance(command, RingAgent | RingOutside | RingPhone):
             self._ends.originated.add(command.leg)
         elif isinstance(command, SendOutside):
             self._leaving.add(command.leg)
@@ -232,6 +245,11 @@ class AsteriskSwitch:
             if isinstance(error, AsteriskFailing):  # a phone that is not registered
                 self._failed(command, Failure.REFUSED, f"phone {command.phone} cannot be reached")
                 return
+        if isinstance(command, RingOutside) and not isinstance(error, RequestTimedOut | NotConnected):
+            self._ends.forget(command.leg)
+        if isinstance(command, AddLeg):
+            self._failed(command, _not_added(error), error.text)
+            return
         self._failed(command, _failure(error), error.text)
 
     async def _doubted(self, command: RingAgent | RingPhone) -> None:
@@ -337,7 +355,7 @@ class AsteriskSwitch:
                 log.warning("survey of Asterisk failed, trying again", error=str(error))
                 await asyncio.sleep(SURVEY_RETRY_SECONDS)
         # Without a subscription a leg that still rings would end unseen.
-        ours = [leg.leg for leg in found.legs if leg.agent or leg.made_by_us]
+        ours = [leg.leg for leg in found.legs if leg.agent or leg.made_by_us or translate.is_our_leg(leg.leg)]
         self._ends.originated.update(ours)
         for leg in ours:
             _forget(self.ari.applications.subscribe(self._settings.app, [f"channel:{leg}"]))
@@ -377,6 +395,11 @@ class AsteriskSwitch:
                 self._await_destroyed(leg)
             case LegStrayed(leg, text):
                 log.warning("a channel strayed into the application, hung up", leg=leg, text=text)
+                _forget(self.ari.channels.hangup(leg))
+            case LegTookPlace(leg, replaced):
+                self._on_event(replaced)
+                _forget(self.ari.channels.hangup(leg))
+            case HalfTransferred(leg):
                 _forget(self.ari.channels.hangup(leg))
             case AppReplaced():
                 log.error("another client took the application over", app=self._settings.app)
@@ -449,6 +472,13 @@ def _ignore_event(_event: Json) -> None:
 
 def _ignore(_error: AriError) -> None:
     """Its failure changes nothing for the floor."""
+
+
+def _not_added(error: AriError) -> Failure:
+    """Asterisk says 400 of a channel that is gone, 404 of a bridge that is."""
+    if isinstance(error, Refused) and error.status == 400:
+        return Failure.NOT_FOUND
+    return Failure.FAILED if isinstance(error, NotFound) else _failure(error)
 
 
 def _failure(error: AriError) -> Failure:

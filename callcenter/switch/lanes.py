@@ -15,7 +15,14 @@ from contextlib import contextmanager
 from dataclasses import fields
 from zlib import crc32
 
-from callcenter.floor.commands import Command, ConnectLegs, HangUp, RingAgent, RingPhone
+from callcenter.floor.commands import (
+    Command,
+    ConnectLegs,
+    HangUp,
+    RingAgent,
+    RingOutside,
+    RingPhone,
+)
 from callcenter.switch.ari import Ari, AriError
 from callcenter.switch.operations import AriRequest
 
@@ -72,7 +79,9 @@ class Lanes:
 
 def _concerns_an_offer(command: Command) -> bool:
     """Ringing a phone, and giving it up: the second must never come before the first."""
-    return isinstance(command, RingAgent | RingPhone) or (isinstance(command, HangUp) and "~" in command.leg)
+    return isinstance(command, RingAgent | RingOutside | RingPhone) or (
+        isinstance(command, HangUp) and "~" in command.leg
+    )
 
 
 def _prefix(name: str) -> str:

@@ -22,9 +22,13 @@ Json = Mapping[str, Any]
 
 ALLOWED_EVENTS = (
     "ApplicationReplaced",
+    "BridgeAttendedTransfer",
+    "BridgeBlindTransfer",
     "ChannelDestroyed",
     "ChannelDtmfReceived",
     "ChannelHangupRequest",
+    "ChannelHold",
+    "ChannelUnhold",
     "PlaybackFinished",
     "StasisEnd",
     "StasisStart",
@@ -109,7 +113,31 @@ class LegGoing:
     leg: str
 
 
-Translated = seen.Event | LegWentSomewhere | LegGoing | LegStrayed | AppReplaced | None
+@dataclass(frozen=True, slots=True)
+class LegTookPlace:
+    """A channel that is not ours took the place of a leg of ours (a phone's own transfer): it must go."""
+
+    leg: str
+    replaced: seen.LegReplaced
+
+
+@dataclass(frozen=True, slots=True)
+class HalfTransferred:
+    """The other half of such a channel came in by the dialplan: it must go too."""
+
+    leg: str
+
+
+Translated = (
+    seen.Event
+    | LegWentSomewhere
+    | LegGoing
+    | LegStrayed
+    | LegTookPlace
+    | HalfTransferred
+    | AppReplaced
+    | None
+)
 
 
 def event(ari: Json, at: float, lines: Lines, ends: LegEnds) -> Translated:
@@ -154,6 +182,14 @@ def requests(command: do.Command, lines: Lines) -> tuple[AriRequest, ...]:
             return (_channels.start_moh(leg, moh_class=_word(music, "music class")),)
         case do.StopMusic(leg):
             return (_channels.stop_moh(leg),)
+        case do.AddLeg(bridge, leg, absorb):
+            return (_bridges.add_channel(bridge, [leg], absorb_dtmf=True if absorb else None),)
+        case do.RemoveLeg(bridge, leg):
+            return (_bridges.remove_channel(bridge, [leg]),)
+        case do.SendDigits(leg, digits):
+            return (_channels.send_dtmf(leg, _digits(digits)),)
+        case do.RingOutside():
+            return (_ring_outside(command, lines),)
         case do.DestroyBridge(bridge):
             return (_bridges.destroy(bridge),)
         case do.HangUp(leg, cause):
@@ -204,6 +240,8 @@ def number(text: str) -> str:
 def _event(ari: Json, at: float, lines: Lines, ends: LegEnds) -> Translated:
     match ari["type"]:
         case "StasisStart":
+            if (replaced := ari.get("replace_channel")) is not None:
+                return LegTookPlace(ari["channel"]["id"], seen.LegReplaced(at, replaced["id"]))
             return _stasis_start(ari["channel"], ari["args"], at, lines, ends)
         case "ChannelHangupRequest":
             # A soft request carries Asterisk's internal flag (32) instead of a cause.
@@ -218,12 +256,25 @@ def _event(ari: Json, at: float, lines: Lines, ends: LegEnds) -> Translated:
         case "ChannelDtmfReceived":
             digit = ari["digit"]
             return seen.DigitPressed(at, ari["channel"]["id"], digit) if digit in _DIGITS else None
+        case "ChannelHold":
+            return seen.PhoneHeld(at, ari["channel"]["id"])
+        case "ChannelUnhold":
+            return seen.PhoneUnheld(at, ari["channel"]["id"])
+        case "BridgeBlindTransfer":
+            return _blind_transfer(ari, at)
         case "PlaybackFinished":
             playback = ari["playback"]
             return seen.PlaybackFinished(at, playback["id"], failed=playback.get("state") == "failed")
         case "ApplicationReplaced":
             return AppReplaced()
     return None
+
+
+def _blind_transfer(ari: Json, at: float) -> Translated:
+    """A phone's own transfer key (SIP REFER): the core has taken the phone out and put a Local channel in."""
+    if ari.get("result") != "Success":
+        return None  # the phone is told, and its call goes on
+    return seen.PhoneTransferred(at, ari["channel"]["id"], number(ari["exten"]))
 
 
 def _stasis_start(channel: Json, args: list[str], at: float, lines: Lines, ends: LegEnds) -> Translated:
@@ -249,6 +300,8 @@ def _stasis_start(channel: Json, args: list[str], at: float, lines: Lines, ends:
             return seen.LegAnswered(at, leg)
         case ["tap", *_]:
             return seen.LegAnswered(at, leg)
+        case ["transferred", *_] if channel["name"].startswith("Local/"):
+            return HalfTransferred(leg)
     return LegStrayed(leg, f"{channel['name']} came in with the unknown arguments {args!r:.100}")
 
 
@@ -332,6 +385,26 @@ def _ring_phone(command: do.RingPhone, lines: Lines) -> AriRequest:
     )
 
 
+def _ring_outside(command: do.RingOutside, lines: Lines) -> AriRequest:
+    # Two halves, /n: never optimised away, for ours must stay the leg that we know.
+    told = _Told(
+        contact=command.contact,
+        queue=command.queue,
+        arrival=_moment(command.arrived_at),
+        language=_word(command.language, "language"),
+    )
+    return _channels.originate(
+        f"Local/{_dialled(command.number)}@{lines.outside_context}/n",
+        channel_id=command.leg,
+        other_channel_id=f"{command.leg}~2",
+        app=lines.app,
+        app_args="agent",
+        timeout=max(1, command.ring_seconds),
+        variables={"CC_LEG": told.text()},
+        formats="alaw",  # without it 192 kHz, and the far end hears nothing after half a second
+    )
+
+
 def _connect(command: do.ConnectLegs) -> tuple[AriRequest, ...]:
     # Not a plain mixing bridge: that becomes native RTP and swallows digits.
     return (
@@ -342,11 +415,21 @@ def _connect(command: do.ConnectLegs) -> tuple[AriRequest, ...]:
 
 
 def _send_outside(command: do.SendOutside, lines: Lines) -> AriRequest:
-    if not command.number or number(command.number) != command.number:
-        raise Untranslatable(f"{number(command.number)!r} is no number that may be dialled")
     return _channels.continue_in_dialplan(
-        command.leg, context=lines.outside_context, extension=command.number, priority=1
+        command.leg, context=lines.outside_context, extension=_dialled(command.number), priority=1
     )
+
+
+def _dialled(text: str) -> str:
+    if not text or number(text) != text:
+        raise Untranslatable(f"{number(text)!r} is no number that may be dialled")
+    return text
+
+
+def _digits(text: str) -> str:
+    if not text or not _DIGITS.issuperset(text):
+        raise Untranslatable("these are no digits")  # not told which: it may be a card number
+    return text
 
 
 def _tag(command: do.TagLeg) -> AriRequest:

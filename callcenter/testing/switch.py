@@ -35,7 +35,7 @@ from callcenter.switch.translate import Lines, Untranslatable, requests
 from callcenter.testing.clock import FakeClock
 
 _HARMLESS = (
-    *(do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg),
+    *(do.IndicateRinging, do.RemoveLeg, do.SendDigits, do.StopMusic, do.StopPlayback, do.TagLeg),
     *(do.SilenceRecording, do.StopRecording),
 )
 _GONE_IS_FINE = (do.DestroyBridge, do.HangUp)
@@ -262,10 +262,15 @@ class FakeSwitch:
                 return self._ring(command, FakeLeg(leg, f"PJSIP/{phone}-{next(self._numbers):08x}", phone))
             case do.ConnectLegs(bridge, caller, agent):
                 return self._connect(bridge, (caller, agent))
-            case do.AddLeg(bridge, leg):
-                return self._connect(bridge, (leg,)) if bridge in self.bridges else Failure.NOT_FOUND
-            case do.SnoopLeg(tap, leg):
-                return self._tap(tap, leg)
+            case do.AddLeg(bridge, name):
+                return self._connect(bridge, (name,)) if bridge in self.bridges else Failure.FAILED
+            case do.RemoveLeg(bridge, name):
+                if name in self.legs and self.legs[name].bridge == bridge:
+                    self.legs[name].bridge = ""
+            case do.RingOutside():
+                return self._ring_outside(command)
+            case do.SnoopLeg(tap, name):
+                return self._tap(tap, name)
             case do.DestroyBridge(bridge):
                 if bridge not in self.bridges:
                     return Failure.NOT_FOUND
@@ -282,6 +287,7 @@ class FakeSwitch:
                 | do.StopMusic(leg)
                 | do.MuteLeg(leg)
                 | do.HangUp(leg)
+                | do.SendDigits(leg)
                 | do.SendOutside(leg)
                 | do.TagLeg(leg)
             ):
@@ -306,6 +312,8 @@ class FakeSwitch:
                 leg.hears.append(f"music {music}" if music else "silence")
             case do.HangUp():
                 self.hang_up(leg.id)
+            case do.SendDigits(_, digits):
+                leg.hears.append(f"digits {digits}")
             case do.SendOutside(_, number):
                 leg.in_app, leg.application, leg.dnis = False, "Dial", number
                 self._tell(LegLeft(self._clock(), leg.id))
@@ -369,6 +377,22 @@ class FakeSwitch:
             return Failure.NOT_FOUND
         self.legs[tap] = FakeLeg(tap, f"Snoop/{leg}-{next(self._numbers):08x}", up=True, taps=leg)
         self._tell(LegAnswered(self._clock(), tap))
+        return None
+
+    def _ring_outside(self, command: do.RingOutside) -> Failure | None:
+        """Rings until the test answers it."""
+        if command.leg in self.legs:
+            return Failure.CONFLICT
+        self.legs[command.leg] = FakeLeg(
+            command.leg,
+            f"Local/{command.number}@outside-{next(self._numbers):08x};1",
+            arrived_at=command.arrived_at,
+            in_app=False,
+            application="AppDial2",
+            contact=command.contact,
+            queue=command.queue,
+            language=command.language,
+        )
         return None
 
     def _connect(self, bridge: str, legs: tuple[str, ...]) -> Failure | None:

@@ -100,6 +100,7 @@ ring_seconds = 5
 
 [[queues]]
 name = "limited"
+number = "8002"
 music = "default"
 ring_seconds = 5
 overflow = [
@@ -109,6 +110,14 @@ overflow = [
 
 [[phones]]
 range = "1001-1006"
+
+[[phones]]
+range = "1009"                       # a SipPhone, where a test opens one
+contact = "sip:{{number}}@127.0.0.1:{sip_phone}"
+password = false
+
+[transfers]
+outside = ["139XXX"]
 
 [reasons]
 1 = "break"
@@ -201,7 +210,8 @@ class Centre:
         network = NetworkPlace("127.0.0.1", port + 3, port + 4, *theirs, port)
         self.site_path.write_text(
             self.site_text.format(
-                floor=floor, network_sip=network.sip_port, redis=self.redis.url, postgres=self.database_url,
+                floor=floor, network_sip=network.sip_port, sip_phone=port + 6,
+                redis=self.redis.url, postgres=self.database_url,
                 sip=port, http=port + 1, ami=port + 2, rtp_from=ours[0], rtp_to=ours[1],
                 udptl_from=rtp + 300, udptl_to=rtp + 399,
             ),
@@ -344,6 +354,11 @@ class Centre:
     @property
     def _account(self) -> pwd.struct_passwd | None:
         return server_account()
+
+    @property
+    def sip_phone_port(self) -> int:
+        """Where phone 1009 is; the port after it is its sound's."""
+        return self.site.asterisk.sip_port + 6
 
     def _claim_ports(self) -> tuple[int, int]:
         """The first port of a free block for signalling, and of one for audio."""

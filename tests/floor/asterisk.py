@@ -18,7 +18,7 @@ C = TypeVar("C", bound=do.Command)
 
 # A failure of these is not told to the floor by the switch.
 HARMLESS = (
-    *(do.IndicateRinging, do.StopMusic, do.StopPlayback, do.TagLeg),
+    *(do.IndicateRinging, do.RemoveLeg, do.SendDigits, do.StopMusic, do.StopPlayback, do.TagLeg),
     *(do.SilenceRecording, do.StopRecording),
 )
 GONE_IS_FINE = (do.DestroyBridge, do.HangUp)
@@ -37,6 +37,7 @@ class Leg:
     application: str = "Stasis"
     music: bool = False
     ringing: bool = False  # as a tone in the call
+    digits: str = ""  # that its far end heard
     contact: str = ""
     agent: str = ""
     queue: str = ""
@@ -219,11 +220,17 @@ class Asterisk:
                     self._leave_bridge(leg)
                     self.bridges[bridge].add(leg)
             case do.AddLeg(bridge, leg):
-                if leg not in self.legs or bridge not in self.bridges:
+                if leg not in self.legs:
                     self._fail(command, Failure.NOT_FOUND)
-                    return
-                self._leave_bridge(leg)
-                self.bridges[bridge].add(leg)
+                elif bridge not in self.bridges or not self.legs[leg].in_app:
+                    self._fail(command, Failure.FAILED)
+                else:
+                    self._leave_bridge(leg)
+                    self.bridges[bridge].add(leg)
+            case do.RemoveLeg(bridge, leg):
+                self.bridges.get(bridge, set()).discard(leg)
+            case do.RingOutside():
+                self._ring_outside(command)
             case do.RingPhone():
                 self._ring(command, Leg(command.leg, f"PJSIP/{command.phone}-{command.leg}", command.phone))
             case do.SnoopLeg(tap, leg):
@@ -270,6 +277,8 @@ class Asterisk:
                 leg.contact, leg.queue, leg.language = command.contact, command.queue, command.language
                 leg.agent = command.agent
                 leg.head_start = command.head_start
+            case do.SendDigits(_, digits):
+                leg.digits += digits
             case do.SendOutside():
                 leg.in_app, leg.application = False, "Dial"
                 self._tell(seen.LegLeft(self.now, leg.id))
@@ -319,6 +328,21 @@ class Asterisk:
     def _leave_bridge(self, leg: str) -> None:
         for members in self.bridges.values():
             members.discard(leg)
+
+    def _ring_outside(self, command: do.RingOutside) -> None:
+        if command.leg in self.legs:
+            self._fail(command, Failure.CONFLICT)
+            return
+        self.legs[command.leg] = Leg(
+            command.leg,
+            f"Local/{command.number}@outside-{command.leg};1",
+            arrived_at=command.arrived_at,
+            in_app=False,
+            application="AppDial2",
+            contact=command.contact,
+            queue=command.queue,
+            language=command.language,
+        )
 
     def _take_back(self, command: do.Command, leg: Leg | None) -> None:
         if leg is None or leg.application != "Queue":

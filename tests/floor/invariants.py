@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
-from callcenter.floor.contacts import ContactState
+from callcenter.floor.contacts import Contact, ContactState, Talk
+from callcenter.floor.parts import HOLDING
 from callcenter.floor.plan import OverflowWhen
-from callcenter.floor.records import AgentState, ContactClosed, ContactStep, RecordingEnded
+from callcenter.floor.records import (
+    AgentState,
+    ContactClosed,
+    ContactStep,
+    RecordingEnded,
+    TalkClosed,
+)
 from callcenter.floor.routing import key_of, place
 from callcenter.floor.scene import Scene
 from callcenter.floor.sticky import Regulars
@@ -53,15 +60,18 @@ def offers_match(scene: Scene) -> None:
     """An agent and a contact always mean one another; nobody is in two offers or conversations."""
     with_one = (ContactState.OFFERED, ContactState.CONNECTING, ContactState.TALKING)
     pairs = [c for c in scene.contacts.values() if c.state in with_one]
-    twice = [
-        a for a, n in Counter(number for c in pairs for number in (c.agent, *c.ringing)).items() if n > 1
-    ]
+    asked = [c for c in pairs if c.other_agent]
+    with_agent = Counter([number for c in pairs for number in (c.agent, *c.ringing)])
+    with_agent.update(c.other_agent for c in asked)
+    twice = [a for a, n in with_agent.items() if n > 1]
     assert not twice, f"agents with two contacts: {twice}"
     for contact in pairs:
         agent = scene.agents.get(contact.agent)
         assert agent is not None, f"{contact.id} is with an agent who is not there"
         assert agent.contact == contact.id, f"{contact.id} is with {agent.number}, who is not with it"
         expected = Activity.TALKING if contact.state is ContactState.TALKING else Activity.OFFERED
+        if contact.state is ContactState.TALKING and contact.talk in HOLDING:
+            expected = Activity.HOLDING
         assert agent.activity is expected, f"{agent.number} is {agent.activity}, {contact.id} {contact.state}"
         for number, leg in contact.ringing.items():
             other = scene.agents.get(number)
@@ -71,9 +81,14 @@ def offers_match(scene: Scene) -> None:
                 f"{number} is not offered it"
             )
             assert other.leg in (leg, ""), f"{contact.id} rings {number} on another leg"
-    with_agent = {number for c in pairs for number in (c.agent, *c.ringing)}
+    for contact in asked:
+        agent = scene.agents.get(contact.other_agent)
+        assert agent is not None, f"{contact.id} asks an agent who is not there"
+        assert agent.contact == contact.id, f"{contact.id} asks {agent.number}, who is not with it"
+        expected = Activity.TALKING if contact.other_since else Activity.OFFERED
+        assert agent.activity is expected, f"{agent.number} is {agent.activity}, {contact.id} {contact.talk}"
     for agent in scene.agents.values():
-        busy = agent.activity in (Activity.OFFERED, Activity.TALKING)
+        busy = agent.activity in (Activity.OFFERED, Activity.TALKING, Activity.HOLDING)
         if scene.connected:
             assert busy == (agent.number in with_agent), f"{agent.number} is {agent.activity} with nobody"
         if agent.presence is Presence.LOGGED_OUT:
@@ -116,7 +131,14 @@ def timers_have_subjects(world: World) -> None:
             case "session":
                 alive = subject in scene.sessions or not scene.connected
             case "hangup":
-                alive = contact is not None or subject in scene.agent_legs or not scene.connected
+                ours = {*scene.agent_legs, *scene.outside_legs}
+                alive = contact is not None or subject in ours or not scene.connected
+            case "keys":
+                alive = not scene.connected or (subject in scene.keyings and subject in scene.agent_legs)
+            case "other":
+                alive = contact is not None and bool(contact.other_leg) and not contact.other_since
+            case "refer":
+                alive = contact is not None and contact.state is ContactState.TALKING
             case _:
                 alive = timer == "fallback:"
         assert alive, f"timer {timer} outlives its subject"
@@ -125,6 +147,8 @@ def timers_have_subjects(world: World) -> None:
             assert f"ring:{contact.id}" in scene.timers, f"{contact.id} is offered without an end"
         if contact.state is ContactState.CONNECTING:
             assert f"brief:{contact.id}" in scene.timers, f"{contact.id} is told things without an end"
+        if contact.state is ContactState.TALKING and contact.other_leg and not contact.other_since:
+            assert f"other:{contact.id}" in scene.timers, f"{contact.id} waits for a phone without an end"
     for agent in scene.agents.values():
         if agent.owes_disposition:
             assert agent.activity is Activity.WRAPUP, f"{agent.number} owes a disposition, {agent.activity}"
@@ -291,7 +315,8 @@ def nobody_is_forgotten(world: World) -> None:
     arriving = {e.contact for e in world.pending if isinstance(e, seen.CallArrived)}
     leaving = {getattr(e, "leg", "") for e in world.pending}
     for leg in world.legs.values():
-        if leg.in_app and not leg.phone and not leg.taps:
+        outside = leg.taps or leg.name.startswith("Local/")
+        if leg.in_app and not leg.phone and not outside:
             assert leg.id in scene.contacts or leg.id in arriving, f"caller {leg.id} is forgotten"
         if leg.in_app and leg.agent and not world.pending and not world.disturbed:
             assert leg.id in scene.agent_legs, f"a leg of {leg.agent} is forgotten: {leg.id}"
@@ -301,12 +326,32 @@ def nobody_is_forgotten(world: World) -> None:
         assert alive or contact.id in leaving, f"{contact.id} is {contact.state} without a caller"
     if not world.pending and not world.disturbed:
         for contact in scene.contacts.values():
-            if contact.state is ContactState.TALKING:
-                barging = {leg for leg, s in scene.supervisions.items() if s.contact == contact.id}
-                joined = world.bridges.get(contact.bridge, set()) - barging
-                assert joined == {contact.id, contact.agent_leg}, f"{contact.id} is not joined"
+            everyone_hears_somebody(world, contact)
             if contact.state is ContactState.ENDING:
                 raise AssertionError(f"{contact.id} is over and nobody hung up")
+
+
+def everyone_hears_somebody(world: World, contact: Contact) -> None:
+    """Who is in the bridge, and that whoever is not has music."""
+    caller, agent, other = contact.id, contact.agent_leg, contact.other_leg
+    if contact.state is ContactState.OUTSIDE:
+        inside, outside = {caller, other}, set()
+    elif contact.state is not ContactState.TALKING or f"refer:{caller}" in world.floor.scene.timers:
+        return
+    else:
+        inside = {agent} | (set() if contact.talk in HOLDING else {caller})
+        inside |= {other} if contact.talk in (Talk.CONSULTING, Talk.CONFERENCE) else set()
+        outside = {caller, *([other] if contact.talk is Talk.SWAPPED else [])} - inside
+    if contact.second_leg and contact.other_since:
+        line = {contact.second_leg, other}
+        assert line in world.bridges.values(), f"{contact.id}: the second line is not joined"
+    barging = {leg for leg, s in world.floor.scene.supervisions.items() if s.contact == contact.id}
+    joined = world.bridges.get(contact.bridge, set()) - barging
+    assert joined == inside, f"{contact.id} {contact.talk}: {world.bridges}"
+    for leg in inside:
+        assert not world.legs[leg].music, f"{leg} hears music in a conversation"
+    for leg in outside:
+        assert world.legs[leg].music, f"{leg} hears nothing"
 
 
 def records_add_up(world: World) -> None:
@@ -336,6 +381,24 @@ def records_add_up(world: World) -> None:
             assert bool(record.agent) == (record.connected_at > 0.0), f"talked with nobody: {record}"
 
 
+def talks_add_up(world: World) -> None:
+    """The agents' parts of a contact are its talk."""
+    served: defaultdict[str, float] = defaultdict(float)
+    many = set()
+    for record in world.records:
+        if isinstance(record, TalkClosed):
+            assert 0.0 <= record.hold_seconds <= record.talk_seconds + 1e-6, (
+                f"held longer than talked: {record}"
+            )
+            assert abs(record.at - record.since - record.talk_seconds) < 1e-6, f"no part: {record}"
+            if record.role == "served":
+                served[record.contact] += record.talk_seconds
+                many.add(record.contact)
+    for record in world.records:
+        if isinstance(record, ContactClosed) and record.contact in many - world.amnesia - world.regained:
+            assert abs(record.talk_seconds - served[record.contact]) < 1e-6, f"parts do not add up: {record}"
+
+
 def is_empty(world: World) -> None:
     """Nothing is left when everybody has gone home."""
     scene = world.floor.scene
@@ -346,6 +409,9 @@ def is_empty(world: World) -> None:
     assert not scene.listeners
     assert not scene.taps
     assert not scene.playbacks
+    assert not scene.keyings
+    assert not scene.second_legs
+    assert not scene.outside_legs, f"outside legs left: {scene.outside_legs}"
     assert not scene.agent_legs, f"legs left: {scene.agent_legs}"
     assert not scene.timers, f"timers left: {scene.timers}"
     assert not world.legs, f"legs left in Asterisk: {list(world.legs)}"

@@ -24,8 +24,8 @@ MONDAY_10 = 1_700_445_600.0  # Monday 20 November 2023, 10:00 in Shanghai
 OFFICE = HoursPlan("office", ZONE, (DAY, DAY, DAY, DAY, DAY, (), ()))
 
 SALES = QueuePlan("sales", "Sales", wrapup_seconds=10, greeting=("greeting",), music="default")
-HELP = QueuePlan("help", "Help", strategy=Strategy.ROUND_ROBIN, ring_seconds=15)
-GOLD = QueuePlan("gold", "Gold", strategy=Strategy.FEWEST_CALLS, music="default")
+HELP = QueuePlan("help", "Help", number="70", strategy=Strategy.ROUND_ROBIN, ring_seconds=15)
+GOLD = QueuePlan("gold", "Gold", number="80", strategy=Strategy.FEWEST_CALLS, music="default")
 
 SERVICES = (
     ServicePlan("sales", ("100",), "sales", "en"),
@@ -53,6 +53,7 @@ def plan(*queues: QueuePlan, **changes: Any) -> FloorPlan:
         queues=named,
         hours={"office": OFFICE},
         phones={phone: PhonePlan(phone, "zh" if phone == "1006" else "en") for phone in PHONES},
+        transfer_outside=("13[0-9]{3}",),
         reasons={"1": "break", "2": "lunch"},
     )
     return replace(made, **changes)

@@ -293,3 +293,77 @@ def test_with_all_state_lost_a_conversation_goes_on_and_an_idle_leg_ends() -> No
     world.run()
     assert world.agent("14").line == talking_leg
     joined(world)
+
+
+# Transfers: the leg stays, whatever becomes of the caller.
+
+
+@pytest.mark.parametrize("ends", ["*0", "*6*0", "*4*0", "*5*0"])
+def test_an_always_connected_agent_asks_another_and_hands_the_caller_over(ends: str) -> None:
+    world, leg = standing()
+    world.login("11", "1001")
+    caller = joined(world)
+    world.press(leg, "*311#")
+    world.run()
+    other = world.leg_to("11")
+    world.answer(other)
+    world.run()
+    check(world)
+    world.press(leg, ends)
+    world.run()
+    check(world)
+    assert leg in world.legs, "the standing leg stays"
+    assert world.floor.scene.is_free(world.agent("14"))
+    assert all(leg not in members for members in world.bridges.values())
+    if ends == "*6*0":  # given up, then ended
+        assert caller not in world.legs
+        return
+    assert {caller, other} in world.bridges.values()
+    world.hang_up(other)
+    world.run()
+    assert world.closed(caller).agent == "11"
+
+
+@pytest.mark.parametrize("keys", ["*270#", "*211#", "*213000#"])
+def test_an_always_connected_agent_transfers(keys: str) -> None:
+    world, leg = standing()
+    world.login("11", "1001")
+    caller = joined(world)
+    world.press(leg, f"*1{keys}")
+    world.run()
+    check(world)
+    assert leg in world.legs
+    assert caller in world.legs
+    assert world.floor.scene.is_free(world.agent("14"))
+
+
+def test_a_caller_is_transferred_to_an_always_connected_agent_who_cannot_be_asked_first() -> None:
+    world, leg = standing()
+    world.login("13", "1003")
+    caller = world.call("200")
+    world.run()
+    world.answer(world.leg_to("13"))
+    world.run()
+    from_leg = world.leg_to("13")
+    world.press(from_leg, "*314#")
+    world.run()
+    assert prompts(world, from_leg)[-1] == "transfer-busy"
+    world.press(from_leg, "*214#")
+    world.run()
+    hear_out(world)
+    assert {caller, leg} in world.bridges.values()
+
+
+def test_a_standing_leg_that_hangs_up_in_a_consultation_hands_the_caller_over() -> None:
+    world, leg = standing()
+    world.login("11", "1001")
+    caller = joined(world)
+    world.press(leg, "*311#")
+    world.run()
+    world.answer(world.leg_to("11"))
+    world.run()
+    world.hang_up(leg)
+    world.run()
+    check(world)
+    assert {caller, world.leg_to("11")} in world.bridges.values()
+    assert world.agent("14").presence is Presence.LOGGED_OUT

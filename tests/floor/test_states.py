@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from callcenter.floor import agents, floor, journey, scene
+from callcenter.floor import agents, floor, journey, scene, talks
 from callcenter.floor.agents import MOVES, Activity, Move
-from callcenter.floor.contacts import Contact, ContactState, Cue
+from callcenter.floor.contacts import Contact, ContactState, Cue, Talk
 from callcenter.floor.events import CallArrived
 from callcenter.floor.journey import BEGINNINGS, ROWS
 from callcenter.floor.states import agent_picture, contact_picture
-from tests.floor.walk import random_steps, walk
+from callcenter.floor.talks import Happening
+from tests.floor.walk import random_steps, talking_steps, walk
 
 Seen = dict[tuple[ContactState, Cue], set[ContactState | None]]
 
@@ -41,9 +42,33 @@ def travelled() -> tuple[Seen, set[tuple[Activity, Move, Activity]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journey, "happen", watch_happen)
         patch.setattr(agents, "move", watch_move)
-        for seed in range(5000):
+        for seed in range(8000):
             walk(random_steps(seed))
+        for seed in range(1500):
+            walk(talking_steps(seed), talking=True)
     return rows, moves
+
+
+TalksSeen = dict[tuple[Talk, Happening], set[Talk | ContactState]]
+
+
+def talks_travelled() -> TalksSeen:
+    """Every row of `talks.ROWS` that a fixed set of walks takes, and where to."""
+    rows: TalksSeen = defaultdict(set)
+
+    def watched(key: tuple[Talk, Happening], row: talks.Row) -> talks.Row:
+        def act(on: scene.Scene, contact: Contact, at: float, text: str) -> str:
+            prompt = row.act(on, contact, at, text)
+            rows[key].add(contact.talk if contact.state is ContactState.TALKING else contact.state)
+            return prompt
+
+        return talks.Row(act, row.leads_to)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(talks, "ROWS", {key: watched(key, row) for key, row in talks.ROWS.items()})
+        for seed in range(2000):
+            walk(talking_steps(seed, calm=seed % 2 == 0), calm=seed % 2 == 0, talking=True)
+    return rows
 
 
 def test_every_row_leads_where_it_says(

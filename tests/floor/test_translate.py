@@ -19,7 +19,11 @@ from callcenter.floor.events import (
     Event,
     LegAnswered,
     LegHungUp,
+    LegReplaced,
     PhoneDialled,
+    PhoneHeld,
+    PhoneTransferred,
+    PhoneUnheld,
     PlaybackFinished,
 )
 from callcenter.switch import translate
@@ -48,6 +52,33 @@ def told(event: Mapping[str, Any], ends: LegEnds | None = None) -> translate.Tra
 
 def asked(command: do.Command) -> list[AriRequest]:
     return list(translate.requests(command, LINES))
+
+
+def test_what_belongs_to_a_talk() -> None:
+    assert told(ari("ChannelHold", "c1~11~1")) == PhoneHeld(100.0, "c1~11~1")
+    assert told(ari("ChannelUnhold", "c1~11~1")) == PhoneUnheld(100.0, "c1~11~1")
+    half = {"id": "x.1", "name": "Local/70@transferred-0;1", "state": "Up"}
+    start = {"type": "StasisStart", "args": [], "channel": half, "replace_channel": {"id": "c1~11~1"}}
+    assert told(start) == translate.LegTookPlace("x.1", LegReplaced(100.0, "c1~11~1"))
+    other = ari("StasisStart", "x.2", "Local/70@transferred-0;2", args=["transferred", "70"])
+    assert told(other) == translate.HalfTransferred("x.2")
+    done = ari("BridgeBlindTransfer", "c1~11~1", exten="70", result="Success")
+    assert told(done) == PhoneTransferred(100.0, "c1~11~1", "70")
+    assert told({**done, "result": "Fail"}) is None
+    assert told({**done, "exten": "7&0,x"}) == PhoneTransferred(100.0, "c1~11~1", "70x")
+
+
+def test_commands_of_a_talk() -> None:
+    add = asked(do.AddLeg("c1~b1", "c1~11~1", absorb=True))[0]
+    assert add.uri == "bridges/c1~b1/addChannel?channel=c1~11~1&absorbDTMF=true"
+    assert "absorb" not in asked(do.AddLeg("c1~b1", "c1"))[0].uri
+    assert asked(do.RemoveLeg("c1~b1", "c1"))[0].uri == "bridges/c1~b1/removeChannel?channel=c1"
+    assert asked(do.SendDigits("c1", "12#"))[0].uri == "channels/c1/dtmf?dtmf=12%23"
+    ring = asked(do.RingOutside("c1~139~x1", "c1", "139", "sales", "zh", 20, 5.0))[0]
+    assert ring.uri.startswith("channels/c1~139~x1?endpoint=Local%2F139%40outside%2Fn&")
+    for bad in (do.SendDigits("c1", "1&2"), do.RingOutside("x", "c1", "1@evil", "q", "en", 20, 5.0)):
+        with pytest.raises(Untranslatable):
+            asked(bad)
 
 
 def test_a_real_call_replays() -> None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity
+from callcenter.floor.contacts import ContactState
 from callcenter.floor.events import AgentDefinition, Failure
 from callcenter.floor.plan import (
     UNTIL_ENDED,
@@ -25,7 +26,7 @@ from callcenter.floor.plan import (
 )
 from callcenter.floor.skills import ANYBODY, Skill, Without
 from tests.floor import plans
-from tests.floor.invariants import check, is_empty, records_add_up
+from tests.floor.invariants import check, is_empty, records_add_up, talks_add_up
 from tests.floor.world import World
 
 Step: TypeAlias = tuple[str, int]
@@ -104,6 +105,11 @@ DISPOSITIONS = ("sold", "call back", "solved", "lost")
 KEYS = ("1111#", "11#", "9#", "1", "*", "3333#", "#", "2222#")
 ORDERS = ("*81", "*82", "*83", "*88", "*81", "*88", "*84", "*85", "*86")
 ACTS = ("listen", "whisper", "barge", "take over")
+TALK_KEYS = (
+    *("*1", "*270#", "*280#", "*211#", "*213000#", "*3", "12", "#", "*4", "*5", "*6", "*9", "*", "*299#"),
+    *("*1", "*313#", "*314#", "*313001#", "*380#", "*31003#"),
+)
+WHITHER = ("11", "12", "13", "14", "13001", "80", "70", "999")
 FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.RingAgent, Failure.FAILED),
     (do.RingAgent, Failure.NOT_FOUND),
@@ -123,6 +129,9 @@ FAULTS: tuple[tuple[type[do.Command], Failure], ...] = (
     (do.HangUp, Failure.TIMED_OUT),
     (do.StartRecording, Failure.FAILED),
     (do.StartRecording, Failure.AWAY),
+    (do.AddLeg, Failure.FAILED),
+    (do.AddLeg, Failure.TIMED_OUT),
+    (do.RingOutside, Failure.FAILED),
 )
 
 
@@ -274,6 +283,100 @@ def _press_waiting(w: World, n: int) -> None:
         w.press(leg, "19*5"[n % 4])
 
 
+def _talking(w: World, n: int) -> str:
+    return _pick((c.agent_leg for c in w.floor.scene.contacts.values() if c.state is ContactState.TALKING), n)
+
+
+def _keys(w: World, n: int) -> None:
+    """Somebody who talks keys a code or something else."""
+    leg = _talking(w, n // 2)
+    if leg in w.legs and w.legs[leg].up:
+        w.press(leg, TALK_KEYS[n % len(TALK_KEYS)])
+
+
+def _third_party(w: World, n: int) -> None:
+    """A consultation, as far as it goes, and one more code."""
+    leg = _talking(w, n)
+    if leg not in w.legs or not w.legs[leg].up:
+        return
+    w.press(leg, f"*3{WHITHER[n % len(WHITHER)]}#")
+    w.run()
+    other = _pick((c.other_leg for c in w.floor.scene.contacts.values() if c.other_leg), n)
+    if n % 4 and other in w.legs and not w.legs[other].up:
+        w.answer(other)
+    w.run()
+    if n % 8 == 4:
+        w.pass_time(31.0)
+    if leg in w.legs:
+        w.press(leg, ("*4", "*5", "*6", "*4*5", "*4*4", "", "*5*6")[n % 7])
+
+
+def _given_outside(w: World, n: int) -> None:
+    """The caller is given to an outside number."""
+    leg = _talking(w, n)
+    if leg not in w.legs or not w.legs[leg].up:
+        return
+    w.press(leg, "*313001#")
+    w.run()
+    _other_answers(w, n)
+    w.run()
+    if w.disturbed and n % 3 == 0:
+        w.fail_next(do.AddLeg, Failure.FAILED)
+    w.hang_up(leg)
+
+
+def _other_answers(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.legs.values() if "~x" in x.id and not x.up), n):
+        w.answer(leg)
+
+
+def _other_hangs_up(w: World, n: int) -> None:
+    if leg := _pick((x.id for x in w.legs.values() if "~x" in x.id), n):
+        w.hang_up(leg, CAUSES[n % len(CAUSES)])
+
+
+def _hold_key(w: World, n: int) -> None:
+    if leg := _talking(w, n):
+        w._tell((seen.PhoneHeld if n % 2 else seen.PhoneUnheld)(w.now, leg))
+
+
+def _transfer_key(w: World, n: int) -> None:
+    """The phone's own transfer: its leg is taken out, and the number follows, or never does."""
+    leg = _talking(w, n)
+    if leg in w.legs and w.legs[leg].up:
+        w._tell(seen.LegReplaced(w.now, leg))
+        for bridge in w.bridges.values():
+            bridge.discard(leg)
+        if n % 3:
+            w._tell(seen.PhoneTransferred(w.now, leg, WHITHER[n % len(WHITHER)]))
+        w.hang_up(leg)
+        if n % 3:
+            w.run()
+
+
+def _second_line(w: World, n: int) -> None:
+    """An agent who talks dials on his second line; perhaps his phone's transfer key takes both lines."""
+    leg = _talking(w, n // 4)
+    phone = w.legs[leg].phone if leg in w.legs else ""
+    if not phone or not w.legs[leg].up:
+        return
+    second = w.dial(phone, WHITHER[n % len(WHITHER)])
+    w.run()
+    if n % 3:
+        _other_answers(w, n)
+        w.run()
+    if n % 5 < 2:
+        for line in (leg, second):
+            if line in w.legs and line in w.floor.scene.agent_legs | w.floor.scene.second_legs:
+                for bridge in w.bridges.values():
+                    bridge.discard(line)
+                w._tell(seen.LegReplaced(w.now, line))
+        w.run()
+        w.hang_up(leg)
+        w.hang_up(second)
+        w.run()
+
+
 def _phones_seen(w: World, n: int) -> None:
     w.receive(seen.PhonesSeen(w.now, frozenset(p for i, p in enumerate(plans.PHONES[:4]) if n >> i & 1)))
 
@@ -366,6 +469,14 @@ ORDINARY: Mapping[str, Callable[[World, int], object]] = {
     "move call": _move_call,
     "prioritize call": _prioritize_call,
     "caller presses": _press_waiting,
+    "key in a talk": _keys,
+    "third party": _third_party,
+    "other answers": _other_answers,
+    "given outside": _given_outside,
+    "other hangs up": _other_hangs_up,
+    "hold key": _hold_key,
+    "transfer key": _transfer_key,
+    "second line": _second_line,
     "night": lambda w, n: w.ask(seen.NightSwitchRequested, closed=n % 2 == 0),
     "phones seen": _phones_seen,
     "key": _key,
@@ -394,7 +505,8 @@ TROUBLE: Mapping[str, Callable[[World, int], object]] = {
 ALL = {**ORDINARY, **TROUBLE}
 
 
-MOST = ("call", "answer", "log in", "time", "playback ends")  # drawn more often, or little happens
+# Drawn more often, or little happens.
+MOST = ("call", "answer", "log in", "time", "playback ends", "key in a talk", "third party")
 _CALM_POOL = (*ORDINARY, *MOST * 3)
 _POOL = (*ALL, *MOST * 3, *("supervised talk", "spoken to") * 2, *("deliver all",) * 12, *("survey",) * 3)
 
@@ -408,24 +520,67 @@ def random_steps(seed: int, *, calm: bool = False) -> list[Step]:
     return [(name, dice.randrange(16)) for name in names]
 
 
-def shortest(steps: list[Step], *, calm: bool = False) -> list[Step]:
+def shortest(steps: list[Step], *, calm: bool = False, talking: bool = False) -> list[Step]:
     """Of steps that fail, as few as still do, for people to read."""
     left = list(steps)
     index = 0
     while index < len(left):
         fewer = left[:index] + left[index + 1 :]
         try:
-            walk(fewer, calm=calm)
+            walk(fewer, calm=calm, talking=talking)
             index += 1
         except Exception:  # whatever it is, it still fails
             left, index = fewer, 0
     return left
 
 
-def walk(steps: Iterable[Step], *, calm: bool = False) -> World:
+def _everybody_talks(w: World) -> None:
+    """Four agents are there, one of them has a caller: a floor for holds and transfers."""
+    for n, phone in zip(range(4), plans.PHONES, strict=False):
+        w.login(_agent(n), phone)
+    w.call("300")
+    w.run()
+    if w.ringing():
+        w.answer(w.leg_to(next(iter(w.ringing()))))
+    w.run()
+    while w.playing:  # what agent and caller are told before the join
+        w.finish_playback(next(iter(w.playing)))
+        w.run()
+    assert [c.state for c in w.floor.scene.contacts.values()] == [ContactState.TALKING]
+
+
+TALKING = (
+    "key in a talk",
+    "key in a talk",
+    "third party",
+    "third party",
+    "other answers",
+    "other hangs up",
+    "agent hangs up",
+    "hold key",
+    "transfer key",
+    "given outside",
+    "second line",
+    "second line",
+    "answer",
+)
+_TALK_CALM = (*TALKING * 8, *ORDINARY, *("time",) * 3)
+_TALK_TROUBLE = (*TALKING * 10, *ALL, *("survey",) * 6, *("deliver all",) * 24)
+
+
+def talking_steps(seed: int, *, calm: bool = False) -> list[Step]:
+    """Steps for a floor on which somebody talks already, most of them about that."""
+    dice = random.Random(seed)
+    names = dice.choices(_TALK_CALM if calm else _TALK_TROUBLE, k=dice.randint(2, 25))
+    return [(name, dice.randrange(64)) for name in names]
+
+
+def walk(steps: Iterable[Step], *, calm: bool = False, talking: bool = False) -> World:
     """Take the steps; after each one everything that must hold is checked. Then all go home."""
     world = World(BUSY_PLAN)
     world.disturbed = not calm
+    if talking:
+        _everybody_talks(world)
     for name, n in steps:
         ALL[name](world, n)
         if calm:
@@ -458,3 +613,4 @@ def go_home(world: World) -> None:
     check(world)
     is_empty(world)
     records_add_up(world)
+    talks_add_up(world)

@@ -75,6 +75,7 @@ class World(Asterisk):
         self.surveyed = True  # since the last connect
         self.crash_next = False  # the engine dies between saving and acting
         self.amnesia: set[str] = set()  # contacts that were open when all state was lost
+        self.regained: set[str] = set()  # contacts whose conversation was taken in anew, with a new beginning
         self.disturbed = False
         self.dice = Random(7)
         self.publish()
@@ -106,6 +107,9 @@ class World(Asterisk):
         outcome = self.floor.receive(event, self.dice.random())
         self._check_offers(before, outcome)
         self._save(event, outcome)
+        self.regained.update(
+            r.contact for r in outcome.records if isinstance(r, ContactStep) and r.step == "found elsewhere"
+        )
         self.records.extend(outcome.records)
         self.oddities.extend(outcome.oddities)
         if self.crash_next:
@@ -265,14 +269,19 @@ class World(Asterisk):
     def _check_offers(self, before: dict[str, bytes], outcome: Outcome) -> None:
         """Whoever is offered came first of those who wait, to the agent whom the strategy names."""
         scene = self.floor.scene
+        named = {
+            r.contact
+            for r in outcome.records
+            if isinstance(r, ContactStep) and r.step in ("transferred", "consulting")
+        }
         offered = [(ring.contact, ring.agent) for ring in outcome.commands if isinstance(ring, do.RingAgent)]
         tones = [
             play for play in outcome.commands if isinstance(play, do.PlayPrompts) and "~t" in play.playback
         ]
         offered += [(p.playback.partition("~")[0], scene.agent_legs[p.leg]) for p in tones]
         for contact_id, number in offered:
-            if not contact_id:
-                continue  # rung for a standing leg
+            if not contact_id or contact_id in named:
+                continue  # rung for a standing leg, or by the number of one agent
             contact = scene.contacts[contact_id]
             queue = scene.queues[contact.queue]
             for other_id in queue.waiting_ids():
@@ -323,6 +332,10 @@ _FROM_ASTERISK = (
     seen.LegAnswered,
     seen.LegHungUp,
     seen.LegLeft,
+    seen.LegReplaced,
+    seen.PhoneHeld,
+    seen.PhoneUnheld,
+    seen.PhoneTransferred,
     seen.PlaybackFinished,
     seen.CommandFailed,
     seen.PinChecked,

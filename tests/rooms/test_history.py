@@ -34,6 +34,7 @@ from ..servers import PostgresServer, RedisServer, eventually
 from .floors import NOON, closed, numbered_steps, step
 
 ROOT = Path(__file__).parents[2]
+ALL_MIGRATIONS = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
 
 
 class Feeder:

@@ -16,7 +16,15 @@ from callcenter.days import DayRefused, site_day
 from callcenter.floor.agents import Activity, Agent, Presence
 from callcenter.floor.contacts import ContactState
 from callcenter.floor.figures import AnswerPace, expected_wait
-from callcenter.floor.records import AgentState, ContactStep, DispositionGiven, Outcome, QueueMoved, Record
+from callcenter.floor.records import (
+    AgentState,
+    ContactStep,
+    DispositionGiven,
+    Outcome,
+    QueueMoved,
+    Record,
+    TalkClosed,
+)
 from callcenter.history import migrate
 from callcenter.reports.live import queues_now
 from callcenter.state import FloorStore, Owner, Turn, encode, record_id
@@ -302,3 +310,34 @@ def test_the_check_from_the_shell(shell: Shell, redis_url: str, database_url: st
     assert "NOT WHOLE" in said.out
     assert shell("history", "check", "--json").json["gaps"][0]["first"] == 1
     assert shell("history", "migrate").out == "the database is up to date\n"
+
+
+def test_each_agent_has_his_own_time(shell: Shell, redis_url: str, database_url: str) -> None:
+    """A plain call counts by its closing record, a transferred one by its parts, never twice."""
+
+    def part(agent: str, role: str, since: float, talk: float, hold: float = 0.0) -> TalkClosed:
+        return TalkClosed(since + talk, "moved", "sales", agent, role, since, talk, hold, "handed over")
+
+    remember(
+        redis_url,
+        database_url,
+        [
+            closed("plain", wait=4, talk=100),
+            part("1001", "served", NOON + 5, 30, 20),
+            part("1002", "consulted", NOON + 15, 20),
+            part("1002", "served", NOON + 35, 60),
+            closed("moved", wait=5, talk=90),
+            closed("gone", Outcome.ABANDONED, wait=70),
+            AgentState(NOON + 50, "1001", "ready", "", "wrapup", "8001", "moved", "sales", NOON + 35),
+        ],
+    )
+    agents = shell("report", "agent", "--day", DAY, "--json").json["agents"]
+    assert agents["1001"] == {
+        "calls": 2, "talk_seconds": 130.0, "hold_seconds": 20.0, "wrapup_seconds": 15.0,
+        "consulted": 0, "consulted_seconds": 0.0, "aht_seconds": 72.5,
+    }  # fmt: skip
+    assert agents["1002"] == {
+        "calls": 1, "talk_seconds": 60.0, "hold_seconds": 0.0, "wrapup_seconds": 0.0,
+        "consulted": 1, "consulted_seconds": 20.0, "aht_seconds": 60.0,
+    }  # fmt: skip
+    assert "72.5 s" in shell("report", "agent", "--day", DAY).out

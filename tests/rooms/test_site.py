@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from datetime import date
@@ -38,7 +39,7 @@ from callcenter.site import (
     phone_endpoints,
 )
 from callcenter.site.layout import Layout, Ports
-from callcenter.site.numbers import expand
+from callcenter.site.numbers import expand, outside_pattern
 from callcenter.site.opening import spans
 from callcenter.site.places import key_lines
 from callcenter.site.render import read_sources, render
@@ -185,6 +186,13 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ('name = "carrier"', 'name = "udp"', '"udp"', "has a meaning of its own"),
     ("[[queues]]", '[features]\nlogin = "*1"\n\n[[queues]]', "login", "*1 begins the codes of login_connected (*10), logout (*12)"),
     ("[[queues]]", '[features]\nready = "*11"\n\n[[queues]]', "ready", "*11 is also the code of login"),
+    ("[[queues]]", '[features]\nswap = "*1"\n\n[[queues]]', "swap", "*1 is also the code of hold"),
+    ("[[queues]]", '[features]\nhold = "*4"\n\n[[queues]]', "[features]", "*4 is also the code of hold"),
+    ("[[queues]]", '[features]\nhold = "*33"\n\n[[queues]]', "[features]", "*3 begins the codes of hold (*33)"),
+    ("[[queues]]", '[transfers]\noutside = ["13X", "."]\n\n[[queues]]', "outside", "with at least one digit"),
+    ("[[queues]]", '[transfers]\noutside = ["1[9-3]"]\n\n[[queues]]', "outside", "runs backwards"),
+    ('name = "sales"', 'name = "sales"\nnumber = "1002"', "number", "1002 is also a phone"),
+    ('name = "sales"', 'name = "sales"\nnumber = "80a"', "number", "expected an internal number"),
     ("[[queues]]", '[emergency]\nnumbers = ["1001"]\n\n[[queues]]', "numbers = [", "1001 is also a phone"),
     ("[[queues]]", '[emergency]\ntrunks = ["carier"]\n\n[[queues]]', "carier", 'did you mean "carrier"?'),
     ("[[queues]]", "[asterisk]\nhttp_port = 5038\n\n[[queues]]", "[asterisk]", "port 5038 is also http_port"),
@@ -195,7 +203,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ("[[queues]]", '[music]\njazz = "nowhere"\n\n[[queues]]', "jazz", "there is no folder"),
     ("[[queues]]", '[recording]\nfolder = "tapes"\n\n[[queues]]', "folder", "must be a whole path"),
     ("[[queues]]", "[recording]\nmin_free_mb = -1\n\n[[queues]]", "min_free_mb", "greater than or equal to 0"),
-    ("[[queues]]", '[features]\nrecord = "*11"\n\n[[queues]]', "record", "*11 is also the code of login"),
+    ("[[queues]]", '[features]\nrecord = "*1"\n\n[[queues]]', "record", "*1 is also the code of hold"),
     ("[[queues]]", '[reasons]\n11 = "x"\n\n[[queues]]', "11 =", "expected one digit"),
     ("[[queues]]", "[featurs]\n\n[[queues]]", "featurs", 'did you mean "features"?'),
     ("[[queues]]", '[hours.x]\nweek = { mon = "09:00-10:00" }\ndays = { "2026-13-01" = "" }\n\n[[queues]]', "2026-13", "a date"),
@@ -213,6 +221,22 @@ def test_a_fault_is_told_with_its_line_and_what_was_expected(
     line = next(error for error in told if text in error).split(":")[1]
     expected = [number for number, content in enumerate(faulty.splitlines(), 1) if place in content]
     assert int(line) in expected, (told, expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fails"),
+    [
+        ("13XXXXXXXXX", "13912345678", "1391234567"),
+        ("021.", "0211", "021"),
+        ("+86Z.", "+8612", "8612"),
+        ("1[3-58]N", "182", "162"),
+        ("9Z", "91", "90"),
+    ],
+)
+def test_patterns_of_outside_numbers(pattern: str, fits: str, fails: str) -> None:
+    expression = re.compile(outside_pattern(pattern))
+    assert expression.fullmatch(fits)
+    assert not expression.fullmatch(fails)
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -31,6 +31,7 @@ from callcenter.floor.records import (
     Intervention,
     NightSwitched,
     QueueMoved,
+    TalkClosed,
 )
 from callcenter.state import PlanReloadRequested, UnreadableState, decode, encode
 from callcenter.state.codec import fields_of
@@ -44,6 +45,7 @@ st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
 
 KEPT = (
     *(Contact, Agent, Reply, AgentState, ContactClosed, ContactStep, Intervention, NightSwitched, QueueMoved),
+    TalkClosed,
     *(
         AgentLoginRequested,
         AgentNotReadyRequested,
