@@ -310,12 +310,17 @@ def _command_failed(scene: Scene, event: events.CommandFailed) -> None:
 
 
 def _not_added(scene: Scene, command: AddLeg, failure: Failure, at: float) -> None:
-    """A leg could not be put (back) into the conversation: gone, or it must go another way."""
+    """A leg could not be put (back) into the conversation: gone, or it must go another way. One that is none
+    of the conversation's own, such as a supervisor's who has left meanwhile, is nothing to those who talk."""
     if failure is Failure.NOT_FOUND:
         _leg_hung_up(scene, events.LegHungUp(at, command.leg))
         return
-    contact = scene.contacts.get(command.bridge.partition("~")[0])
+    contact = _contact_of_agent_leg(scene, command.leg) or scene.contacts.get(
+        command.bridge.partition("~")[0]
+    )
     if contact is None or contact.bridge != command.bridge:
+        return
+    if command.leg not in (contact.id, contact.agent_leg, contact.other_leg):
         return
     if contact.state is ContactState.TALKING and command.leg == contact.other_leg:
         keys.say(scene, contact, talks.happen(scene, contact, at, Happening.OTHER_GONE, "unreachable"))

@@ -105,6 +105,8 @@ def part(scene: Scene, agent: Agent) -> None:
     """The contact is over, the leg stays."""
     if agent.leg == agent.line:
         end_tone(scene, agent)
+        scene.stop(f"keys:{agent.line}")  # what was half keyed was not meant for the next caller
+        scene.keyings.pop(agent.line, None)
         agent.leg = ""
         rest(scene, agent)
         scene.file(agent)

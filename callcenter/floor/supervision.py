@@ -29,6 +29,7 @@ from callcenter.floor.commands import (
     DestroyBridge,
     HangUp,
     MuteLeg,
+    RemoveLeg,
     SnoopLeg,
     TagLeg,
 )
@@ -205,6 +206,8 @@ def _take_over(scene: Scene, session: Session, supervision: Supervision, at: flo
     scene.playbacks.pop(session.playback, None)
     scene.stop(f"session:{leg}")
     scene.do(AddLeg(contact.bridge, leg, absorb=True))
+    if standing.is_standing(scene, contact.agent_leg):
+        scene.do(RemoveLeg(contact.bridge, contact.agent_leg))  # it stays, for his next contact
     standing.hang_up(scene, contact.agent_leg)
     tag = TagLeg(
         leg,

@@ -36,6 +36,7 @@ _AGENT_COLUMNS = (
 )
 _STYLES = {
     Activity.TALKING: "green",
+    Activity.HOLDING: "green",
     Activity.OFFERED: "yellow",
     Activity.WRAPUP: "cyan",
     Activity.ELSEWHERE: "magenta",
@@ -120,7 +121,7 @@ def draw(picture: Picture, chosen: Chosen, width: int, height: int) -> Text:
 
 def _head(board: Text, picture: Picture, agents: Sequence[Agent], waiting: Sequence[Contact]) -> None:
     ready = sum(agent.presence is Presence.READY for agent in agents)
-    talking = sum(agent.activity is Activity.TALKING for agent in agents)
+    talking = sum(agent.activity in (Activity.TALKING, Activity.HOLDING) for agent in agents)
     at_work = f"{len(agents)} agents logged in, {ready} ready, {talking} talking"
     board.append(f"{len(waiting)} waiting   {at_work}   Ctrl-C ends\n", "bold")
     board.append(f"{picture.fault}\n", "red" if picture.fault else "")
@@ -172,7 +173,7 @@ def _urgency(agent: Agent, now: float, chosen: Chosen) -> int:
         return 0
     if agent.activity is Activity.IDLE and agent.presence is Presence.NOT_READY:
         return 1
-    order = (Activity.WRAPUP, Activity.ELSEWHERE, Activity.OFFERED, Activity.TALKING)
+    order = (Activity.WRAPUP, Activity.ELSEWHERE, Activity.OFFERED, Activity.HOLDING, Activity.TALKING)
     return 2 + order.index(agent.activity) if agent.activity in order else 10
 
 

@@ -9,7 +9,7 @@ import pytest
 from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
-from callcenter.floor.contacts import ContactState
+from callcenter.floor.contacts import ContactState, Talk
 from callcenter.floor.events import Failure
 from tests.floor import plans
 from tests.floor.invariants import check
@@ -367,3 +367,35 @@ def test_a_standing_leg_that_hangs_up_in_a_consultation_hands_the_caller_over() 
     check(world)
     assert {caller, world.leg_to("11")} in world.bridges.values()
     assert world.agent("14").presence is Presence.LOGGED_OUT
+
+
+@pytest.mark.parametrize("keys", ["*", "*2", "*211"])
+def test_what_was_half_keyed_for_one_caller_is_not_done_to_the_next(keys: str) -> None:
+    world, leg = standing()
+    world.login("11", "1001")
+    first = joined(world)
+    world.press(leg, keys)
+    world.run()
+    world.hang_up(first)
+    world.run()
+    check(world)
+    second = joined(world)
+    world.press(leg, "1")
+    world.run()
+    world.pass_time(10.0)
+    check(world)
+    contact = world.contact(second)
+    assert (contact.state, contact.agent, contact.talk) == (ContactState.TALKING, "14", Talk.TOGETHER)
+    assert world.legs[second].digits == "1"
+
+
+def test_a_talk_that_is_taken_over_is_left_by_the_standing_leg() -> None:
+    world, leg = standing(World(people=[replace(a, leads=("all",), supervisor=True) for a in plans.AGENTS]))
+    world.login("11", "1001")
+    caller = joined(world)
+    taker = world.dial("1001", "*8814")
+    world.run()
+    check(world)
+    assert world.bridges[world.contact(caller).bridge] == {caller, taker}
+    assert leg in world.legs
+    joined(world)

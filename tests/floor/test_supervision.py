@@ -8,7 +8,7 @@ from callcenter.floor import commands as do
 from callcenter.floor import events as seen
 from callcenter.floor.agents import Activity, Presence
 from callcenter.floor.events import AgentDefinition, Failure
-from callcenter.floor.records import AgentState, Intervention
+from callcenter.floor.records import AgentState, Intervention, TalkClosed
 from tests.floor import plans
 from tests.floor.invariants import check
 from tests.floor.test_codes import PROMPTS
@@ -539,3 +539,41 @@ def test_a_restart_ends_a_speech() -> None:
     check(world)
     assert not world.legs
     assert not world.bridges
+
+
+@pytest.mark.parametrize("keys", ["*1", "*312#", "*312#*4", "*312#*5"])
+def test_taking_over_brings_a_held_caller_back_and_ends_the_consultation(keys: str) -> None:
+    """Each agent's part is his own, whatever stood between."""
+    floor = Floor()
+    floor.world.pass_time(10)
+    floor.press(floor.agent_leg, keys[:5])
+    if other := floor.world.contact(floor.call).other_leg:
+        floor.world.answer(other)
+        floor.world.run()
+        floor.press(floor.agent_leg, keys[5:])
+    floor.world.pass_time(10)
+    leg = floor.dial("1004", "*8811")
+    assert floor.talk == {floor.call, leg}
+    assert not floor.world.legs[floor.call].music
+    assert set(floor.world.legs) == {floor.call, leg}
+    floor.world.pass_time(5)
+    floor.world.hang_up(floor.call)
+    floor.world.run()
+    check(floor.world)
+    closed = floor.world.closed(floor.call)
+    parts = [r for r in floor.world.records if isinstance(r, TalkClosed) and r.role == "served"]
+    assert [(r.agent, r.talk_seconds) for r in parts] == [("11", 20.0), ("22", 5.0)]
+    assert (closed.agent, closed.talk_seconds) == ("22", 25.0)
+
+
+def test_a_barge_that_fails_after_the_supervisor_left_leaves_the_two_talking() -> None:
+    floor = Floor()
+    leg = floor.dial("1003", "*8311")
+    floor.world.hang_up(leg)
+    floor.world.run()
+    command = do.AddLeg(floor.world.contact(floor.call).bridge, leg, absorb=True)
+    floor.world.receive(seen.CommandFailed(floor.world.now, command, Failure.FAILED, "late"))
+    floor.world.run()
+    check(floor.world)
+    assert floor.talk == {floor.call, floor.agent_leg}
+    assert floor.world.contact(floor.call).agent == "11"

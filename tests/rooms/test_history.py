@@ -24,6 +24,7 @@ from callcenter.floor.records import (
     NightSwitched,
     Outcome,
     QueueMoved,
+    TalkClosed,
 )
 from callcenter.history import DatabaseAway, Drain, MigrationRefused, connect, migrate
 from callcenter.history.check import Gap, check
@@ -174,6 +175,7 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         DispositionGiven(NOON + 70, "c1", "sales", "1001", "sold", "phone 8001"),
         QueueMoved(NOON + 30, "c1", "sales", "help", "wait", NOON, 30.0),
         replace(closed("c3", queue="help"), first_queue="sales"),
+        TalkClosed(NOON + 60, "c1", "sales", "1001", "served", NOON + 20, 40.0, 15.0, "transferred"),
     ]
     with redis.Redis.from_url(redis_url) as client:
         put(client, [(record_id(5, n), encode(each)) for n, each in enumerate(kinds, 1)])
@@ -196,6 +198,11 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
         ("c1", "sales", "help", "wait", 30.0)
     ]
     assert select(
+        database_url,
+        "SELECT contact, queue, agent, role, extract(epoch FROM until - since)::float, talk_seconds,"
+        " hold_seconds, ended FROM talks",
+    ) == [("c1", "sales", "1001", "served", 40.0, 40.0, 15.0, "transferred")]
+    assert select(
         database_url, "SELECT agent, activity, extract(epoch FROM until - since)::float FROM agent_states"
     ) == [("1001", "talking", 9.0)]
     assert select(database_url, "SELECT closed, by FROM night_switches") == [(True, "1001")]
@@ -208,7 +215,7 @@ def test_every_kind_of_record_becomes_a_row(redis_url: str, database_url: str) -
     ]
     with redis.Redis.from_url(redis_url) as client:
         assert client.xlen("{floor:main}:records") == 0, "the stream is cut off"
-        assert client.hgetall("{floor:main}:drained") == {b"5": b"9"}
+        assert client.hgetall("{floor:main}:drained") == {b"5": b"10"}
 
 
 def test_the_engine_learns_what_is_drained(redis_url: str, database_url: str) -> None:

@@ -189,6 +189,8 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ("[[queues]]", '[features]\nswap = "*1"\n\n[[queues]]', "swap", "*1 is also the code of hold"),
     ("[[queues]]", '[features]\nhold = "*4"\n\n[[queues]]', "[features]", "*4 is also the code of hold"),
     ("[[queues]]", '[features]\nhold = "*33"\n\n[[queues]]', "[features]", "*3 begins the codes of hold (*33)"),
+    ("[[queues]]", '[features]\nrecord = "*2"\n\n[[queues]]', "[features]", "*2 is also the code of record"),
+    ("[[queues]]", '[features]\nend_contact = "*61"\n\n[[queues]]', "[features]", "*6 begins the codes of end_contact (*61)"),
     ("[[queues]]", '[transfers]\noutside = ["13X", "."]\n\n[[queues]]', "outside", "with at least one digit"),
     ("[[queues]]", '[transfers]\noutside = ["1[9-3]"]\n\n[[queues]]', "outside", "runs backwards"),
     ('name = "sales"', 'name = "sales"\nnumber = "1002"', "number", "1002 is also a phone"),
