@@ -65,7 +65,7 @@ def acts(world: World, ani: str) -> list[str]:
 
 
 def test_listen_whisper_and_barge(led: Centre) -> None:
-    ani = "13800000701"
+    ani = "13800009701"
 
     async def script(world: World) -> None:
         call, far = await conversation(world, ani)
@@ -99,7 +99,7 @@ def test_listen_whisper_and_barge(led: Centre) -> None:
 
 
 def test_take_over(led: Centre) -> None:
-    ani = "13800000702"
+    ani = "13800009702"
 
     async def script(world: World) -> None:
         call, far = await conversation(world, ani)
@@ -125,7 +125,7 @@ def test_take_over(led: Centre) -> None:
 
 def test_the_death_of_the_engine_leaves_the_two_talking(led: Centre) -> None:
     async def script(world: World) -> None:
-        call, far = await conversation(world, "13800000703")
+        call, far = await conversation(world, "13800009703")
         supervisor = await world.network.phone("1004").dial("*822001")
         await supervisor.answered()
         await hear(supervisor, far, deaf=call)
@@ -144,7 +144,7 @@ def test_from_the_shell_and_by_whom(led: Centre) -> None:
     listen = ("agents", "listen", "2001", "--phone", "1005", "--as")
 
     async def script(world: World) -> None:
-        call, far = await conversation(world, "13800000704")
+        call, far = await conversation(world, "13800009704")
         await world.log_in("2002", "1002")
         code = await world.network.phone("1002").dial("*812001")
         await code.answered()
