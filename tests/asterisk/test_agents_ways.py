@@ -35,7 +35,7 @@ queue = "asked"
 @pytest.fixture(scope="module")
 def module_centre() -> Iterator[Centre]:
     yield from sturdy_centre(
-        site_text=SITE.replace("[[phones]]\n", ASKED.replace("{", "{{").replace("}", "}}"))
+        site_text=SITE.replace("[[phones]]\n", ASKED.replace("{", "{{").replace("}", "}}"), 1)
     )
 
 

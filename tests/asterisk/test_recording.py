@@ -158,7 +158,7 @@ def _folders(centre: Centre) -> Folders:
 
 def test_each_tone_is_on_its_channel(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        spoken = await talk(world, "4010", "13800000101")
+        spoken = await talk(world, "4010", "13800009801")
         await spoken.is_recorded()
         await asyncio.sleep(2.5)  # something to record
         await spoken.over()
@@ -180,7 +180,7 @@ def test_each_tone_is_on_its_channel(recorder: Centre) -> None:
 
 def test_the_caller_hears_that_he_is_recorded(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        call = await world.network.call("4010", ani="13800000102")
+        call = await world.network.call("4010", ani="13800009802")
         await call.answered()
         assert await call.hears_sound()
         await call.hang_up()
@@ -191,7 +191,7 @@ def test_the_caller_hears_that_he_is_recorded(recorder: Centre) -> None:
 
 def test_a_pause_is_silence_on_both_channels(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        spoken = await talk(world, "4010", "13800000103")
+        spoken = await talk(world, "4010", "13800009803")
         await spoken.is_recorded()
         await asyncio.sleep(1.0)
         said = await asyncio.to_thread(recorder.callcenter, "calls", "record", spoken.id, "pause")
@@ -219,7 +219,7 @@ def test_a_pause_is_silence_on_both_channels(recorder: Centre) -> None:
 
 def test_on_demand_by_the_agents_code(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        spoken = await talk(world, "4011", "13800000104")
+        spoken = await talk(world, "4011", "13800009804")
         assert spoken.contact().recording is None
         await spoken.far.send_digits("*7")
         await spoken.is_recorded()
@@ -243,12 +243,12 @@ def test_on_demand_by_the_agents_code(recorder: Centre) -> None:
 
 def test_nothing_is_recorded_where_the_site_says_so(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        spoken = await talk(world, "4012", "13800000105")
+        spoken = await talk(world, "4012", "13800009805")
         said = await asyncio.to_thread(recorder.callcenter, "calls", "record", spoken.id, "on")
         assert said.returncode == 1
         assert "its queue is not recorded" in said.stderr
         await spoken.over()
-        await world.record("13800000105")
+        await world.record("13800009805")
         assert not recorder.rows("SELECT * FROM recordings WHERE contact = %s", spoken.id)
 
     recorder.play(script)
@@ -256,7 +256,7 @@ def test_nothing_is_recorded_where_the_site_says_so(recorder: Centre) -> None:
 
 def test_it_goes_on_while_the_engine_is_killed(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        spoken = await talk(world, "4010", "13800000106")
+        spoken = await talk(world, "4010", "13800009806")
         await spoken.is_recorded()
         await asyncio.sleep(0.5)
         recorder.processes["engine-a"].kill()
@@ -273,7 +273,7 @@ def test_it_goes_on_while_the_engine_is_killed(recorder: Centre) -> None:
 
 def test_what_was_written_before_asterisk_was_killed_is_joined(recorder: Centre) -> None:
     async def script(world: World) -> None:
-        spoken = await talk(world, "4010", "13800000107")
+        spoken = await talk(world, "4010", "13800009807")
         await spoken.is_recorded()
         await asyncio.sleep(5.0)  # Asterisk writes every two seconds
         recorder.processes["asterisk"].kill()
