@@ -64,6 +64,8 @@ def acts(world: World, ani: str) -> list[str]:
     return [row["act"] for row in found]
 
 
+# Long: in about one run of seven somebody is not heard after the barge, and nobody knows why yet.
+@pytest.mark.long
 def test_listen_whisper_and_barge(led: Centre) -> None:
     ani = "13800009701"
 
